@@ -1,0 +1,1 @@
+"""Go: what is really true about a board is its area score."""
