@@ -1,0 +1,169 @@
+"""How sure a measured number is: intervals, calibration, agreement with raters, Elo."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+
+class Interval(NamedTuple):
+    """Both ends of a confidence interval, in the unit of what was measured; unpacks to `low, high`."""
+
+    low: float
+    high: float
+
+
+def wilson_interval(successes: float, n: int, z: float = 1.96) -> Interval:
+    """Score interval for a share, such as a win rate; it holds near 0 and 1, where the normal interval does not.
+
+    Args:
+      successes: how many of the `n` independent trials succeeded; a drawn game may count as half.
+      n: trials.
+      z: normal quantile, 1.96 for 95 %.
+
+    Returns:
+      Two shares from 0 to 1. No trials tell nothing: [0, 1].
+
+    Raises:
+      ValueError: `successes` is not from 0 to `n`.
+
+    Source: Wilson 1927; Newcombe 1998, method 3.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n} trials; give from 0 to {n}")
+    if n == 0:
+        return Interval(0.0, 1.0)
+    share = successes / n
+    center = share + z * z / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    # At no or full success one end is exact; rounding must not push it past 0 or 1.
+    low = 0.0 if successes == 0 else (center - half) / scale
+    high = 1.0 if successes == n else (center + half) / scale
+    return Interval(low, high)
+
+
+def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Student's t interval for the mean of `values` `[N]`, independent observations.
+
+    Raises:
+      ValueError: fewer than two values; one tells nothing about the spread.
+    """
+    array = _vector(values)
+    if len(array) < 2:
+        raise ValueError(f"{len(array)} values have no spread to measure; give two or more")
+    half = float(stats.t.ppf((1 + confidence) / 2, len(array) - 1)) * float(stats.sem(array))
+    mean = float(array.mean())
+    return Interval(mean - half, mean + half)
+
+
+def bootstrap_interval(
+    values: ArrayLike,
+    statistic: Callable[[np.ndarray], float],
+    n_resamples: int,
+    seed: int,
+    confidence: float = 0.95,
+) -> Interval:
+    """Percentile bootstrap interval for any statistic of independent rows.
+
+    Percentile and not BCa: BCa calls the statistic once more for each row and has no answer where all are equal.
+
+    Args:
+      values: `[N, ...]`; whole rows are drawn with replacement, so what was measured on one game, prompt or
+        run stays together.
+      statistic: maps resampled rows `[N, ...]` to one number.
+      n_resamples: resamples drawn; 2,000 or more for a 95 % interval.
+      seed: the same seed gives the same interval.
+
+    Raises:
+      ValueError: no rows, or no resamples.
+
+    Source: Efron 1979.
+    """
+    rows = np.asarray(values)
+    if rows.ndim == 0 or len(rows) == 0 or n_resamples < 1:
+        raise ValueError("the bootstrap needs at least one row and one resample")
+    rng = np.random.default_rng(seed)
+    drawn = [statistic(rows[rng.integers(len(rows), size=len(rows))]) for _ in range(n_resamples)]
+    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(low), float(high))
+
+
+def expected_calibration_error(probabilities: ArrayLike, outcomes: ArrayLike, bins: int = 15) -> float:
+    """How far predicted probabilities stand from what then happened, as a share from 0 to 1.
+
+    The predictions are put into `bins` of equal width, open on the left and closed on the right; the distance of
+    the mean prediction from the mean outcome is averaged over the bins, weighted by their sizes.
+
+    Args:
+      probabilities: `[N]`, predicted, from 0 to 1.
+      outcomes: `[N]`, from 0 to 1: what happened, or the share of raters who said so.
+
+    Raises:
+      ValueError: empty, of different lengths, or outside 0 to 1.
+
+    Source: Guo et al. 2017, equation 3.
+    """
+    predicted, happened = _vector(probabilities), _vector(outcomes)
+    if len(predicted) == 0 or len(predicted) != len(happened):
+        raise ValueError(f"{len(predicted)} probabilities for {len(happened)} outcomes; give as many, at least one")
+    for name, array in (("probabilities", predicted), ("outcomes", happened)):
+        if not ((array >= 0) & (array <= 1)).all():
+            raise ValueError(f"{name} must lie from 0 to 1")
+    inner_edges = np.linspace(0, 1, bins + 1)[1:-1]
+    index = np.searchsorted(inner_edges, predicted, side="left")
+    gaps = np.bincount(index, weights=predicted - happened, minlength=bins)
+    return float(np.abs(gaps).sum() / len(predicted))
+
+
+class Agreement(NamedTuple):
+    """How often scores put the preferred candidate first."""
+
+    agreed: float
+    """Comparisons the scores decide like the raters; equal scores count as half."""
+    n: int
+    """Comparisons the raters decided."""
+
+
+def agreement(score_a: ArrayLike, score_b: ArrayLike, probability_a: ArrayLike) -> Agreement:
+    """Counts for the accuracy of a reward model, agreed / n; they fit `wilson_interval(*agreement(...))`.
+
+    Args:
+      score_a: `[N]`, the reward model's score of candidate a, any unit.
+      score_b: `[N]`, of candidate b.
+      probability_a: `[N]`, the share of raters who prefer a; comparisons at 0.5, ties, are left out.
+    """
+    margin = _vector(score_a) - _vector(score_b)
+    preferred = np.sign(_vector(probability_a) - 0.5)
+    decided = preferred != 0
+    agreed = (1 + np.sign(margin[decided]) * preferred[decided]) / 2
+    return Agreement(float(agreed.sum()), int(decided.sum()))
+
+
+def elo_difference(win_rate: float) -> float:
+    """The Elo points by which a player leads who wins `win_rate` of the games, draws counted as half.
+
+    Infinite when no game, or every game, was won.
+
+    Raises:
+      ValueError: `win_rate` is not from 0 to 1.
+
+    Source: Elo 1978, logistic curve; 400 points are odds of 10 to 1.
+    """
+    if not 0 <= win_rate <= 1:
+        raise ValueError(f"win rate {win_rate} is not from 0 to 1")
+    if win_rate in (0, 1):
+        return math.copysign(math.inf, win_rate - 0.5)
+    return 400 * math.log10(win_rate / (1 - win_rate))
+
+
+def _vector(values: ArrayLike) -> np.ndarray:
+    array = np.asarray(values, np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"expected one row of numbers, got shape {array.shape}")
+    return array
