@@ -75,6 +75,7 @@ for (const root of document.querySelectorAll(".replay")) {
     show(Math.round((end * (event.clientX - box.left)) / box.width));
   });
 
+  addEventListener("beforeprint", () => { if (at === 0) show(end); }); // an empty board tells a reader of paper nothing
   one(".controls").hidden = false;
   show(0);
 }
