@@ -115,29 +115,46 @@ class Board:
             self.history = np.concatenate([self.history, np.zeros_like(self.history)])
 
     def play_as(self, color: int, action: int) -> None:
-        """Play `action` for `color`, passing the turn first where needed, as GTP and SGF allow."""
-        self.state[META, rules.TO_PLAY] = color
-        self.play(action)
-
-    def set_up(self, black: list[int] = (), white: list[int] = (), to_play: int = BLACK) -> None:  # type: ignore[assignment]
-        """Put stones on the board before the first move.
+        """Play `action` for `color`, passing the turn first where needed, as GTP and SGF allow.
 
         Raises:
-          IllegalMove: moves were played already, a point is taken, or a stone would have no liberty.
+          IllegalMove: as `play`; the turn is then as it was.
+        """
+        turn = self.to_play
+        self.state[META, rules.TO_PLAY] = color
+        try:
+            self.play(action)
+        except IllegalMove:
+            self.state[META, rules.TO_PLAY] = turn
+            raise
+
+    def set_up(self, black: list[int] = (), white: list[int] = (), to_play: int = BLACK) -> None:  # type: ignore[assignment]
+        """Put stones on the board before the first move, all at once: superko knows only the finished position.
+
+        Raises:
+          IllegalMove: moves were played already, a point is off the board or taken, or a stone would have no liberty.
+            The board is then as it was.
         """
         if self.moves:
             raise IllegalMove("stones can be set up only before the first move")
+        state, change = self.state.copy(), 0
         for color, actions in ((BLACK, black), (WHITE, white)):
             for action in actions:
+                if not 0 <= action < self.pass_action:
+                    raise IllegalMove(f"action {action} is no point of a {self.size}x{self.size} board")
                 point = rules.point_of(action, self.size)
-                if self.state[rules.COLOR, point] != EMPTY:
+                if state[rules.COLOR, point] != EMPTY:
                     raise IllegalMove(f"{self.name_of(action)} is set up twice")
-                if rules.is_suicide(self.state, point, color):
+                # Part of a position in which every chain has a liberty is such a position too: the order is free.
+                if rules.is_suicide(state, point, color):
                     raise IllegalMove(f"{self.name_of(action)} is set up without a liberty")
-                change = rules.place(self.state, point, color)
-                self._make_room()
-                rules.remember(self.history, rules.position_hash(self.history) ^ change)
-        self.state[META, rules.TO_PLAY] = to_play
+                change ^= int(rules.place(state, point, color))
+                if state[META, rules.TAKEN_BY_BLACK] or state[META, rules.TAKEN_BY_WHITE]:
+                    raise IllegalMove(f"{self.name_of(action)} is set up on the last liberty of a neighbour")
+        state[META, rules.TO_PLAY] = to_play
+        self.state = state
+        self._make_room()
+        rules.remember(self.history, np.uint64(rules.position_hash(self.history) ^ change))
 
     def place_handicap(self, stones: int) -> list[int]:
         """Place 2 to 9 fixed handicap stones (GTP 2, section 4.1.1); White moves next. Returns their actions."""
@@ -178,9 +195,7 @@ class Board:
         return (self.size - row) * self.size + column
 
     def __str__(self) -> str:
-        rows = [
-            f"{self.size - y:2d} " + " ".join(".XO"[c] for c in line) for y, line in enumerate(self.grid)
-        ]
+        rows = [f"{self.size - y:2d} " + " ".join(".XO"[c] for c in line) for y, line in enumerate(self.grid)]
         return "\n".join([*rows, "   " + " ".join(COLUMNS[: self.size])])
 
 
