@@ -108,8 +108,8 @@ def test_play_as_keeps_the_turn_when_the_move_is_illegal():
     assert board.to_play == BLACK
 
 
-def test_history_grows_past_two_stones_a_point(draw):
-    """One player fills all points but one, the other takes them all, and again: 2 * 25 placements are not enough."""
+def test_history_grows_past_two_stones_a_point():
+    """Players who never pass fill the board and take it empty again: 200 stones, where room was made for 2 * 25."""
     board = Board(5)
     rng = np.random.default_rng(1)
     placements = 0
