@@ -118,12 +118,17 @@ def improved_policy(prior, visits, totals, value, value_scale, visit_offset, out
     """softmax(logits + sigma(completed q)) into `out` float32 `[A]` (paper, equation 11): what the policy learns."""
     mix, _, most = mixed_value(prior, visits, totals, value)
     scale = value_scale * (visit_offset + most)
+    highest = -np.inf
+    for a in range(len(prior)):
+        if prior[a] > 0:
+            q = totals[a] / visits[a] if visits[a] > 0 else mix
+            highest = max(highest, math.log(prior[a]) + scale * q)
     norm = 0.0
     for a in range(len(prior)):
         out[a] = 0
         if prior[a] > 0:
             q = totals[a] / visits[a] if visits[a] > 0 else mix
-            out[a] = prior[a] * math.exp(min(max(scale * (q - mix), -600.0), 80.0))
+            out[a] = math.exp(math.log(prior[a]) + scale * q - highest)
             norm += out[a]
     for a in range(len(prior)):
         out[a] /= norm
