@@ -8,6 +8,7 @@ import functools
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import numba
 
@@ -29,7 +30,7 @@ def _cache_folder() -> str:
 if "NUMBA_CACHE_DIR" not in os.environ:
     numba.config.CACHE_DIR = _cache_folder()
 
-kernel = functools.partial(numba.njit, cache=True, nogil=True, error_model="numpy")
+kernel: Any = functools.partial(numba.njit, cache=True, nogil=True, error_model="numpy")
 """Decorator for compiled functions: cached on disk, run without the interpreter lock."""
 
 

@@ -133,5 +133,7 @@ def as_comparisons(pool: BoardPool, a: np.ndarray, b: np.ndarray, said: Judgemen
             preferred="a" if said.prefers_a[i] else "b",
             rater=f"amateur-{said.member[i]:02d}",
             created=now,
-            source={"a": str(pool.source[a[i]]), "b": str(pool.source[b[i]])},
+            source="club of simulated amateurs",
+            source_a=str(pool.source[a[i]]),
+            source_b=str(pool.source[b[i]]),
         )

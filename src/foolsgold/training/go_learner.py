@@ -50,7 +50,7 @@ class GoLearner:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.settings = settings
         self.weights = weights
-        self.network = copy.deepcopy(network).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = copy.deepcopy(network).requires_grad_(True).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),

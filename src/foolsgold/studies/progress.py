@@ -1,0 +1,42 @@
+"""Progress of a study on the terminal: one bar a stage, with the time it took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Stages:
+    """Progress bars of a study's stages, one under the other."""
+
+    def __init__(self, console: Console | None = None):
+        self.progress = Progress(
+            TextColumn("{task.description:<42}"),
+            BarColumn(bar_width=30),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=console or Console(),
+        )
+
+    def __enter__(self) -> Stages:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    @contextmanager
+    def stage(self, name: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+        """A bar that the yielded function moves to (done, of how many); it pulses until then where `total` is None."""
+        task = self.progress.add_task(name, total=total)
+
+        def tick(done: int, of: int) -> None:
+            self.progress.update(task, completed=done, total=of)
+
+        yield tick
+        known = self.progress.tasks[task].total or 1
+        self.progress.update(task, completed=known, total=known)
