@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import subprocess
 import time
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -144,21 +145,38 @@ def save_for_ever(path, first_step: int) -> None:
         checkpoint.save(path, {"w": torch.full((20_000,), float(step))}, {"step": step})
 
 
+@contextmanager
+def writer_of(path, first_step: int):
+    """A process that saves one step after another until the block ends; then it is killed."""
+    writer = multiprocessing.get_context("fork").Process(target=save_for_ever, args=(path, first_step))
+    writer.start()
+    try:
+        deadline = time.monotonic() + 30
+        while not path.exists() or checkpoint.load(path)[1]["step"] < first_step:
+            assert time.monotonic() < deadline, "the writer never finished a save"
+        yield
+    finally:
+        writer.kill()
+        writer.join()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs fork")
 def test_a_writer_killed_at_any_moment_leaves_a_whole_file(path):
     last = 0
     for attempt in range(15):
-        writer = multiprocessing.get_context("fork").Process(target=save_for_ever, args=(path, last + 1))
-        writer.start()
-        deadline = time.monotonic() + 30
-        while not path.exists() or checkpoint.load(path)[1]["step"] == last:
-            assert time.monotonic() < deadline, "the writer never finished a save"
-        time.sleep(0.00037 * attempt)
-        writer.kill()
-        writer.join()
+        with writer_of(path, last + 1):
+            time.sleep(0.00037 * attempt)
         tensors, meta = checkpoint.load(path)
         assert (tensors["w"] == meta["step"]).all()
         assert meta["step"] > last
         last = meta["step"]
     checkpoint.save(path, {}, {})
     assert files(path) == [path.name]  # what the killed writers left went with the next write
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs fork")
+def test_a_file_that_is_being_replaced_reads_as_one_of_its_versions(path):
+    with writer_of(path, 1):
+        for _ in range(2000):
+            tensors, meta = checkpoint.load(path)
+            assert (tensors["w"] == meta["step"]).all()

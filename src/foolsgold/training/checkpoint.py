@@ -48,14 +48,31 @@ def save(path: str | Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any
 
 
 def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read a checkpoint: its tensors, on the CPU, and its meta.
+    """Read a checkpoint: its tensors, on the CPU, and its meta; also while a run goes on writing it.
 
     Raises:
       UserError: there is no such file, it is damaged, it is no checkpoint of ours, or it has another format.
     """
     path = Path(path)
+    while True:
+        identity = _identity(path)
+        try:
+            return _load(path)
+        except UserError:
+            # safetensors opens the file twice, for the header and for the tensors: it may have been replaced between.
+            if _identity(path) == identity:
+                raise
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    """Changes when the file is replaced."""
     if not path.is_file():
         raise UserError(f"there is no checkpoint {path}")
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -65,7 +82,7 @@ def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         whole = header["crc32"] == str(_crc32(tensors))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:  # torch says RuntimeError of a short file
         raise UserError(_damaged(path, str(error))) from error
     if not whole:
         raise UserError(_damaged(path, "its checksum is wrong"))
