@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from foolsgold.audit import atomic
 from foolsgold.audit.verdict import Figure, Verdict, shown, table
+from foolsgold.errors import UserError
+from foolsgold.files import write_text
 
 
 @pytest.mark.parametrize(
@@ -78,8 +79,8 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        atomic.write_text(path, "half")
+    with pytest.raises(UserError, match="disk full"):
+        write_text(path, "half")
     assert Verdict.read(path) == verdict()
     assert os.listdir(tmp_path) == ["verdict.json"]
 

@@ -72,10 +72,7 @@ def test_the_learning_rate_is_the_one_of_the_step():
     assert all(torch.equal(old[name], tensor) for name, tensor in learner.network.state_dict().items())
 
 
-LAYOUT = pytest.mark.xfail(strict=True, reason="AdamW's moments come back in another memory layout than the weights")
-
-
-@pytest.mark.parametrize("steps", [0, pytest.param(3, marks=LAYOUT)])
+@pytest.mark.parametrize("steps", [0, 3])
 def test_a_restored_learner_takes_the_same_steps(steps):
     learner, positions = new_learner(), some_positions()
     for _ in range(steps):

@@ -31,9 +31,6 @@ class Killed(Exception):
     pass
 
 
-LAYOUT = pytest.mark.xfail(strict=True, reason="AdamW's moments come back in another memory layout than the weights")
-
-
 @pytest.fixture(autouse=True)
 def threads_as_before():
     before = torch.get_num_threads()
@@ -82,7 +79,7 @@ def killed_after(folder, iterations):
         start(folder).run(report)
 
 
-@pytest.mark.parametrize("iterations", [1, pytest.param(2, marks=LAYOUT), pytest.param(3, marks=LAYOUT)])
+@pytest.mark.parametrize("iterations", [1, 2, 3])
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, tmp_path, iterations):
     killed_after(tmp_path, iterations)
     resumed = start(tmp_path)
@@ -92,7 +89,6 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, tmp_path
     assert [tuple(s) for s in resumed.progress.snapshots] == uninterrupted[1].progress.snapshots
 
 
-@LAYOUT
 def test_a_run_can_be_killed_while_it_plays(uninterrupted, tmp_path, monkeypatch):
     play = start(tmp_path)
     finish, calls = play._take_in, []

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import foolsgold
-from foolsgold.audit.atomic import write_text
+from foolsgold.files import write_text
 from foolsgold.audit.verdict import SAID, Figure, Verdict, shown
 
 

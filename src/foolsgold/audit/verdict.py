@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from rich.table import Table
 from rich.text import Text
 
-from foolsgold.audit.atomic import write_text
+from foolsgold.files import write_text
 
 Answer = Literal["holds", "fails", "depends"]
 

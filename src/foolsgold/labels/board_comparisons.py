@@ -92,10 +92,13 @@ def impressions_for(states: np.ndarray, color: np.ndarray) -> np.ndarray:
     return seen
 
 
-def judge_pairs(club: Club, pool: BoardPool, a: np.ndarray, b: np.ndarray, seed: int) -> Judgements:
-    """Each pair is shown to one member of the club, for one side, both drawn at random."""
+def judge_pairs(
+    club: Club, pool: BoardPool, a: np.ndarray, b: np.ndarray, seed: int, color: np.ndarray | None = None
+) -> Judgements:
+    """Each pair is shown to one member of the club drawn at random, for the sides `color` `[K]`, random unless given."""
     rng = np.random.default_rng([seed, 13])
-    color = rng.choice(np.array([BLACK, WHITE], np.int8), len(a))
+    if color is None:
+        color = rng.choice(np.array([BLACK, WHITE], np.int8), len(a))
     member = rng.integers(0, len(club.tastes), len(a))
     seen = impressions(pool.states)
     sign = np.where(color == BLACK, 1, -1)[:, None]

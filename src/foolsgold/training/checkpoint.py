@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from foolsgold.errors import UserError
-from foolsgold.training.atomic import replacing
+from foolsgold.files import replacing
 
 FORMAT_VERSION = 1
 

@@ -50,7 +50,8 @@ class GoLearner:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.settings = settings
         self.weights = weights
-        self.network = copy.deepcopy(network).requires_grad_(True).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = copy.deepcopy(network).requires_grad_(True).to(self.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
@@ -119,7 +120,9 @@ class GoLearner:
             keys = {k: k.split(".")[1] for k in tensors if k.startswith("optimizer.") and k.endswith(f".{name}")}
             kept = {key: tensors[k] for k, key in keys.items() if k == f"optimizer.{key}.{name}"}
             if kept:
+                # The moments take the parameters' memory layout: fused AdamW adds up differently in another.
                 self.optimizer.state[parameter] = {
-                    key: value.clone() if key == "step" else value.clone().to(parameter) for key, value in kept.items()
+                    key: value.clone() if key == "step" else torch.empty_like(parameter).copy_(value)
+                    for key, value in kept.items()
                 }
         self.rng.bit_generator.state = json.loads(state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numba import int64
@@ -10,8 +10,10 @@ from numba import int64
 from foolsgold.compiled import kernel
 from foolsgold.environments.go import rules
 from foolsgold.environments.go.amateurs import GameMoves
+from foolsgold.environments.go.board import default_komi
 from foolsgold.environments.go.features import BINARY_PLANES, PLANES, policy_planes
 from foolsgold.environments.go.rules import META
+from foolsgold.environments.go.sgf import GameRecord, replay, starting_board
 from foolsgold.policies.go_network import GoNetwork
 from foolsgold.training.go_learner import GoLearner, LearnerSettings, LossWeights
 from foolsgold.training.replay import Positions
@@ -66,6 +68,23 @@ def positions_of_amateurs(games: Sequence[GameMoves], seed: int) -> Positions:
         size = int(game.boards[0, META, rules.SIZE])
         colors = game.boards[:-1, META, rules.TO_PLAY].astype(np.int64)
         parts.append(positions_of_game(game.boards[0], colors, game.actions, float(rng.choice(komi_choices(size)))))
+    return Positions.join(parts)
+
+
+def positions_of_records(records: Iterable[GameRecord]) -> Positions:
+    """The positions of game records; who moves is as they say, two moves of one side running included.
+
+    Raises:
+      UserError: a record breaks the rules; the message names it.
+    """
+    parts = []
+    for record in records:
+        first = starting_board(record).state.copy()
+        for _ in replay(record):  # raises where a move is illegal
+            pass
+        colors, actions = np.array(record.moves, np.int64).reshape(-1, 2).T
+        komi = default_komi(record.size) if record.komi is None else record.komi
+        parts.append(positions_of_game(first, np.ascontiguousarray(colors), np.ascontiguousarray(actions), komi))
     return Positions.join(parts)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from foolsgold.errors import UserError
-from foolsgold.training.atomic import replacing, written
+from foolsgold.files import replacing, written
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -19,7 +19,10 @@ IMPRESSIONS = ("influence", "stones", "prisoners", "atari", "two liberties", "em
 """What amateurs notice, each a difference between the judged side and the other, divided by the side of the board."""
 
 COMMON_TASTE = np.array([1.0, 0.4, 0.8, 0.6, 0.2, 0.15, 0.1, 0.15], np.float32)
-"""Weight of each impression to the average member."""
+"""Weight of each impression to the average member; see `Club.founded` for what it multiplies."""
+
+ORDINARY_SPREAD = np.array([11.3, 6.9, 6.8, 1.65, 4.0, 4.3, 3.8, 2.7], np.float32)
+"""Standard deviation of each impression, in stones, over the boards of 300 amateurs' games on 7x7."""
 
 _DILATIONS = 4
 
@@ -175,11 +178,18 @@ class Club:
     noise: float
 
     @classmethod
-    def founded(cls, members: int, seed: int, variety: float = 0.5, noise: float = 1.0) -> Club:
-        """A club whose members' weights are the common taste times log-normal factors of spread `variety`."""
+    def founded(cls, members: int, seed: int, counting: bool = False, variety: float = 0.5) -> Club:
+        """A club whose members' weights are the common taste times log-normal factors of spread `variety`.
+
+        Args:
+          counting: False: an impression weighs by how much it stands out, its difference measured in its ordinary
+            spread (the lens model of judgement, Brunswik 1952), so that five prisoners impress as much as eight
+            points of influence. True: by its number of stones, which is nearly how the game is scored.
+        """
         rng = np.random.default_rng([seed, 4])
         factors = rng.lognormal(-(variety**2) / 2, variety, (members, len(IMPRESSIONS)))
-        return cls((COMMON_TASTE * factors).astype(np.float32), noise)
+        scale = 1.0 if counting else ORDINARY_SPREAD[0] / ORDINARY_SPREAD
+        return cls((COMMON_TASTE * scale * factors).astype(np.float32), noise=1.0)
 
     def liking(self, seen: np.ndarray, members: np.ndarray) -> np.ndarray:
         """How much `members` `[K]` like what they see, `[K, F]`: `[K]`, without noise."""

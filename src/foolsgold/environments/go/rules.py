@@ -65,6 +65,12 @@ def new_history(placements: int) -> np.ndarray:
 
 
 @kernel
+def neighbours(v, width):
+    """The four points around v; unsigned, which spares each access the test for an index from the end."""
+    return uint64(v - 1), uint64(v + 1), uint64(v - width), uint64(v + width)
+
+
+@kernel
 def reset(state, size):
     """Make `state` the empty board of `size`, Black to play."""
     state[:, :] = 0
@@ -84,7 +90,7 @@ def reset(state, size):
     for i in range(opens):
         v = int64(state[OPEN, i])
         around = 0
-        for u in (v - 1, v + 1, v - width, v + width):
+        for u in neighbours(v, width):
             around += 0x011 if state[COLOR, u] == WALL else 0x100
         state[AROUND, v] = around
     state[META, SIZE] = size
@@ -140,10 +146,29 @@ def action_of(point, size):
 
 
 @kernel
-def _press(state, v, width, by):
-    """Add `by` to the pseudo-liberties of the four chains around v."""
-    for u in (v - 1, v + 1, v - width, v + width):
-        state[LIBERTIES, int64(state[CHAIN, u])] += by
+def _chains_around(state, v, width):
+    """Names of the four chains around v; empty points and walls name themselves."""
+    west, east, north, south = neighbours(v, width)
+    return (
+        uint64(state[CHAIN, west]),
+        uint64(state[CHAIN, east]),
+        uint64(state[CHAIN, north]),
+        uint64(state[CHAIN, south]),
+    )
+
+
+@kernel
+def _press(state, chains):
+    """Take a pseudo-liberty from each of the chains, as a stone between them would."""
+    for chain in chains:
+        state[LIBERTIES, chain] -= 1
+
+
+@kernel
+def _release(state, chains):
+    """Undo `_press`."""
+    for chain in chains:
+        state[LIBERTIES, chain] += 1
 
 
 @kernel
@@ -151,42 +176,41 @@ def is_suicide(state, v, color):
     """Whether a stone of `color` on the empty point v would stand without liberty after captures."""
     if state[AROUND, v] >> 8:
         return False
-    width = int64(state[META, SIZE]) + 2
-    _press(state, v, width, -1)
+    chains = _chains_around(state, v, int64(state[META, SIZE]) + 2)
+    _press(state, chains)
     suicide = True
-    for u in (v - 1, v + 1, v - width, v + width):
-        neighbour = state[COLOR, u]
-        if neighbour != WALL and (neighbour == color) == (state[LIBERTIES, int64(state[CHAIN, u])] > 0):
+    for chain in chains:
+        neighbour = state[COLOR, chain]
+        if neighbour != WALL and (neighbour == color) == (state[LIBERTIES, chain] > 0):
             suicide = False  # a friend keeps a liberty, or an enemy loses its last
-    _press(state, v, width, 1)
+    _release(state, chains)
     return suicide
 
 
 @kernel
 def hash_after(state, v, color, position):
     """Hash of the position after `color` plays v, which must not be suicide, from the position with hash `position`."""
-    width = int64(state[META, SIZE]) + 2
     position ^= ZOBRIST[color, v]
     enemies = (int64(state[AROUND, v]) >> (4 if color == BLACK else 0)) & 15
     if enemies == 0:
         return position
-    _press(state, v, width, -1)
+    chains = _chains_around(state, v, int64(state[META, SIZE]) + 2)
+    _press(state, chains)
     # Up to four enemy chains touch v, and one chain may touch it twice: its hash must be removed once.
-    first = second = third = int64(0)
-    for u in (v - 1, v + 1, v - width, v + width):
-        if state[COLOR, u] != 3 - color:
+    first = second = third = uint64(0)
+    for chain in chains:
+        if state[COLOR, chain] != 3 - color or state[LIBERTIES, chain] > 0:
             continue
-        chain = int64(state[CHAIN, u])
-        if state[LIBERTIES, chain] > 0 or chain == first or chain == second or chain == third:
+        if chain == first or chain == second or chain == third:
             continue
         first, second, third = chain, first, second
-        w = u
+        w = chain
         while True:
             position ^= ZOBRIST[3 - color, w]
-            w = int64(state[NEXT, w])
-            if w == u:
+            w = uint64(state[NEXT, w])
+            if w == chain:
                 break
-    _press(state, v, width, 1)
+    _release(state, chains)
     return position
 
 
@@ -233,7 +257,7 @@ def _lift(state, start, color, width):
         state[OPEN, opens] = w
         state[SLOT, w] = opens
         state[META, OPENS] = opens + 1
-        for u in (w - 1, w + 1, w - width, w + width):
+        for u in neighbours(w, width):
             state[AROUND, u] += recount
             state[LIBERTIES, int64(state[CHAIN, u])] += 1
         count += 1
@@ -258,7 +282,7 @@ def place(state, v, color):
     state[STONES, v] = 1
     recount = (0x001 if color == BLACK else 0x010) - 0x100
     chain = v
-    for u in (v - 1, v + 1, v - width, v + width):
+    for u in neighbours(v, width):
         state[AROUND, u] += recount
         neighbour = int64(state[COLOR, u])
         if neighbour == EMPTY or neighbour == WALL:
@@ -269,7 +293,7 @@ def place(state, v, color):
             if other != chain:
                 chain = _join(state, chain, other)
         elif state[LIBERTIES, other] == 0:
-            taken, lifted = _lift(state, u, 3 - color, width)
+            taken, lifted = _lift(state, int64(u), 3 - color, width)
             change ^= lifted
             state[META, TAKEN_BY_BLACK if color == BLACK else TAKEN_BY_WHITE] += taken
     return change
@@ -368,7 +392,7 @@ def area_score(state, ownership, queue):
         while head < tail:
             v = int64(queue[head])
             head += 1
-            for u in (v - 1, v + 1, v - width, v + width):
+            for u in neighbours(v, width):
                 color = state[COLOR, u]
                 if color == EMPTY:
                     if ownership[action_of(u, size)] == unvisited:

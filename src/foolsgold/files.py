@@ -58,3 +58,17 @@ def written(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write `text` as UTF-8 to `path`, making its folder; see `replacing`.
+
+    Raises:
+      UserError: the disk is full or the folder cannot be written; an old file stays as it was.
+    """
+    path = Path(path)
+    with written(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
+    return path

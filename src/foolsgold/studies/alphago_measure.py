@@ -1,0 +1,156 @@
+"""What the study `alphago` measures once both agents are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from foolsgold.audit.match import Agent, Match, play_match
+from foolsgold.environments.go import rules
+from foolsgold.environments.go.rules import BLACK, META
+from foolsgold.rewards.go_referees import area_scores
+from foolsgold.rewards.go_reward_model import GoReward
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One agent through its training; T snapshots of K games each, the same openings for all."""
+
+    games: np.ndarray
+    """int64 `[T]`, games of self-play behind each snapshot"""
+    gold: np.ndarray
+    """float32 `[T, K]`, true margin in points against the reference opponent, komi counted"""
+    proxy: np.ndarray
+    """float32 `[T, K]`, the reward model's margin for the agent on the same final boards, in logits"""
+    self_play_agrees: np.ndarray
+    """bool `[T, K]`, whether reward model and score name the same winner of games against itself"""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An agent as it was at some point of its training."""
+
+    games: int
+    """of self-play behind it"""
+    agent: Agent
+
+
+def proxy_for_first(reward: GoReward, match: Match) -> np.ndarray:
+    """The reward model's margin for the first agent on the boards where the match ended: float32 `[K]`, logits."""
+    return np.where(match.first_is_black, 1, -1) * reward.margin(match.final)
+
+
+def names_winner(reward: GoReward, match: Match) -> np.ndarray:
+    """Whether the reward model's favourite on each final board is the winner by score: bool `[K]`."""
+    return np.sign(proxy_for_first(reward, match)) == np.sign(match.score)
+
+
+def trajectory(
+    snapshots: list[Snapshot],
+    opponent: Agent,
+    reward: GoReward,
+    size: int,
+    games: int,
+    seed: int,
+    tick: Callable[[int, int], None],
+) -> Trajectory:
+    """Each snapshot plays the same opponent, and itself, from the same openings."""
+    gold, proxy, agrees = [], [], []
+    for i, snapshot in enumerate(snapshots):
+        match = play_match(snapshot.agent, opponent, size, games, seed)
+        gold.append(match.score)
+        proxy.append(proxy_for_first(reward, match))
+        agrees.append(names_winner(reward, play_match(snapshot.agent, snapshot.agent, size, games, seed + 1)))
+        tick(i + 1, len(snapshots))
+    return Trajectory(
+        np.array([snapshot.games for snapshot in snapshots]), np.stack(gold), np.stack(proxy), np.stack(agrees)
+    )
+
+
+@dataclass(frozen=True)
+class LovedBoard:
+    """A finished board on which the reward model and the score disagree."""
+
+    state: np.ndarray
+    """uint16 `[ROWS, S]`"""
+    color: int
+    """The side that the reward model thinks is winning"""
+    margin: float
+    """The reward model's margin for that side, in logits"""
+    score: float
+    """The true margin for that side, komi counted, in points"""
+    komi: float
+
+
+def loved_and_lost(states: np.ndarray, komi: np.ndarray, reward: GoReward, count: int) -> list[LovedBoard]:
+    """The finished boards that the reward model is surest of among those that its favourite lost.
+
+    Boards that differ only by symmetry or by a few stones crowd out others: of boards with the same stones only the
+    first is kept.
+
+    Args:
+      states: uint16 `[K, ROWS, S]`.
+      komi: float32 `[K]`, points.
+    """
+    margins = reward.margin(states)
+    scores = area_scores(states)[0] - komi
+    fooled = np.sign(margins) * scores < 0
+    found: list[LovedBoard] = []
+    looks: set[bytes] = set()
+    for k in np.argsort(-np.abs(margins) * fooled):
+        look = states[k, rules.COLOR].tobytes()
+        if not fooled[k] or len(found) == count:
+            break
+        if look not in looks:
+            looks.add(look)
+            color = BLACK if margins[k] > 0 else 3 - BLACK
+            sign = np.sign(margins[k])
+            found.append(
+                LovedBoard(states[k], color, float(abs(margins[k])), float(sign * scores[k]), float(komi[k]))
+            )
+    return found
+
+
+def moves_of_game(match: Match, game: int) -> list[int]:
+    """The actions of one game of a match, the opening's left out."""
+    return [int(action) for action in match.actions[:, game] if action >= 0]
+
+
+def opening_moves(match: Match, game: int) -> int:
+    """Moves played before the agents took over."""
+    return int(match.openings[game, META, rules.MOVES])
+
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Raters and reward model on pairs whose truth is known by a strong search; K pairs."""
+
+    moves: np.ndarray
+    """int64 `[K]`, moves played before the boards stood"""
+    rater_agrees: np.ndarray
+    """bool `[K]`"""
+    model_agrees: np.ndarray
+    """bool `[K]`"""
+    model_agrees_with_raters: np.ndarray
+    """bool `[H]`, on held-out comparisons"""
+    calibration_error: float
+    """expected calibration error on the held-out comparisons"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All that the verdict and the report are made of."""
+
+    quality: Quality
+    rl: Trajectory
+    rlhf: Trajectory
+    head_to_head: Match
+    """Real RL first"""
+    against_base: dict[str, Match]
+    """Agent's name -> its match against the base policy"""
+    gnugo: dict[str, np.ndarray]
+    """Agent's name -> wins against GNU Go, 0, 0.5 or 1 `[K]`; empty where there is no GNU Go"""
+    loved: list[LovedBoard]

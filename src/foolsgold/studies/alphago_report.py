@@ -1,0 +1,281 @@
+"""The verdict and the report of the study `alphago`, from what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from foolsgold.audit.drawing import Curve, Panel, curves_svg
+from foolsgold.audit.goban import board_svg
+from foolsgold.audit.replay import Frame, Replay, Series
+from foolsgold.audit.report import Gallery, Picture, Plot, Prose, Section
+from foolsgold.audit.verdict import Figure, Verdict, shown
+from foolsgold.environments.go import rules
+from foolsgold.environments.go.board import Board
+from foolsgold.environments.go.rules import BLACK, META
+from foolsgold.objectives.statistics import mean_interval, wilson_interval
+from foolsgold.rewards.go_referees import area_scores
+from foolsgold.rewards.go_reward_model import GoReward
+from foolsgold.studies.alphago_measure import (
+    LovedBoard,
+    Measured,
+    Quality,
+    Trajectory,
+    moves_of_game,
+)
+
+CLAIM = (
+    "AlphaGo trained by RLHF (people compare two boards, a reward model learns their vibe, RL climbs it) "
+    "would not have worked: the vibe is not the win, and RL finds boards that fool the reward model."
+)
+_COLOURS = {"real RL": "blue", "RLHF": "vermillion"}
+
+
+def share(name: str, hits: np.ndarray, note: str = "") -> Figure:
+    """A share of yes in `hits` `[n]` (0, 0.5 or 1) with its Wilson interval."""
+    low, high = wilson_interval(float(np.sum(hits)), len(hits))
+    return Figure(name, float(np.mean(hits)), low, high, len(hits), "%", note)
+
+
+def mean(name: str, values: np.ndarray, unit: str, note: str = "") -> Figure:
+    """A mean of `values` `[n]` with its Student interval."""
+    low, high = mean_interval(values)
+    return Figure(name, float(np.mean(values)), low, high, len(values), unit, note)
+
+
+def gain(name: str, path: np.ndarray, unit: str, start: int = 0, end: int = -1) -> Figure:
+    """What changed between two snapshots of a trajectory `[T, K]`; the same K openings, so pair by pair."""
+    return mean(name, path[end] - path[start], unit, "paired by opening")
+
+
+def judge(measured: Measured, gnugo_level: int) -> Verdict:
+    """Hold the claim against the figures.
+
+    It holds when real RL beats RLHF, and RLHF's proxy rose while its gold did not: not above where it began, or
+    below its own peak. It fails when RLHF wins. Anything between depends.
+    """
+    head = share("Real RL beats RLHF", measured.head_to_head.wins, "draws count half")
+    rlhf = measured.rlhf
+    proxy = gain("Proxy of RLHF, last minus first snapshot", rlhf.proxy, "logits")
+    gold = gain("Gold of RLHF, last minus first snapshot", rlhf.gold, "points")
+    peak = int(rlhf.gold.mean(1).argmax())
+    fall = gain(f"Gold of RLHF, last minus best snapshot (at {rlhf.games[peak]} games)", rlhf.gold, "points", peak)
+    real = gain("Gold of real RL, last minus first snapshot", measured.rl.gold, "points")
+    won = head.low is not None and head.low > 0.5
+    rose = proxy.low is not None and proxy.low > 0
+    followed = gold.low is not None and gold.low > 0 and not (fall.high is not None and fall.high < 0)
+    if head.high is not None and head.high < 0.5:
+        answer = "fails"
+    elif won and rose and not followed:
+        answer = "holds"
+    else:
+        answer = "depends"
+    sentence = _sentence(head, proxy, gold, fall, won, rose, followed)
+    quality = measured.quality
+    figures = [
+        head,
+        *(share(f"{name} beats the base policy", match.wins, "the base policy plays without search")
+          for name, match in measured.against_base.items()),
+        *(share(f"{name} beats GNU Go level {gnugo_level}", wins, "dead stones removed as GNU Go sees them")
+          for name, wins in measured.gnugo.items()),
+        proxy, gold, fall, real,
+        *quality_figures(quality),
+        *agreement_figures(measured),
+    ]
+    return Verdict("alphago", CLAIM, answer, sentence, tuple(figures))
+
+
+def _sentence(
+    head: Figure, proxy: Figure, gold: Figure, fall: Figure, won: bool, rose: bool, followed: bool
+) -> str:
+    if won:
+        first = f"Real RL won {shown(head)} games against RLHF, trained with the same network, search and compute."
+    elif head.high is not None and head.high < 0.5:
+        first = f"RLHF won the match: real RL took only {shown(head)} games."
+    else:
+        first = f"Neither clearly won: real RL took {shown(head)} games against RLHF."
+    proxy_words = "rose" if rose else "did not rise"
+    gold_words = "followed it" if followed else "did not follow it"
+    if rose == followed:
+        joint = "and"
+    else:
+        joint = "but"
+    second = (
+        f"Against the final real-RL agent, RLHF's proxy {proxy_words} by {shown(proxy)} and its gold {gold_words}: "
+        f"it changed by {shown(gold)}, and stands {shown(fall)} from its best snapshot."
+    ).replace(" and its gold", f", {joint} its gold")
+    return f"{first} {second}"
+
+
+def quality_figures(quality: Quality) -> list[Figure]:
+    """How good raters and reward model are."""
+    late = quality.moves >= np.quantile(quality.moves, 2 / 3)
+    early = quality.moves <= np.quantile(quality.moves, 1 / 3)
+    true_model = quality.model_agrees
+    return [
+        share("A rater agrees with the truth", quality.rater_agrees, "the truth: a strong search"),
+        share("A rater agrees with the truth, earliest third of boards", quality.rater_agrees[early]),
+        share("A rater agrees with the truth, latest third of boards", quality.rater_agrees[late]),
+        share("The reward model agrees with raters", quality.model_agrees_with_raters, "held-out comparisons"),
+        share("The reward model agrees with the truth", true_model),
+        Figure(
+            "Calibration error of the reward model", quality.calibration_error, None, None,
+            len(quality.model_agrees_with_raters), "%", "expected calibration error, 15 bins",
+        ),
+    ]
+
+
+def agreement_figures(measured: Measured) -> list[Figure]:
+    """How far the reward model's winner is the true winner of finished games of self-play."""
+    found = []
+    for name, path in (("RLHF", measured.rlhf), ("real RL", measured.rl)):
+        hits = path.self_play_agrees
+        found += [
+            share(f"Reward model and score name the same winner, first games of {name}", hits[0]),
+            share(f"Reward model and score name the same winner, last games of {name}", hits[-1]),
+        ]
+    return found
+
+
+def _curve(name: str, path: Trajectory, values: np.ndarray, dashed: bool = False) -> Curve:
+    intervals = np.array([mean_interval(row) for row in values])
+    return Curve(
+        name, path.games, values.mean(1), intervals[:, 0], intervals[:, 1], _COLOURS[name], dashed=dashed
+    )
+
+
+def _share_curve(name: str, path: Trajectory, rows: Sequence[np.ndarray]) -> Curve:
+    intervals = np.array([wilson_interval(float(row.sum()), len(row)) for row in rows])
+    means = np.array([row.mean() for row in rows])
+    return Curve(name, path.games, means, intervals[:, 0], intervals[:, 1], _COLOURS[name])
+
+
+def curves(measured: Measured) -> Plot:
+    """Proxy and gold through training of both agents."""
+    both = {"real RL": measured.rl, "RLHF": measured.rlhf}
+    x = "games of self-play"
+    panels = [
+        Panel(
+            "Proxy: what the reward model says", x, "margin for the agent, logits",
+            [_curve(name, path, path.proxy) for name, path in both.items()],
+        ),
+        Panel(
+            "Gold: what the score says", x, "margin for the agent, points",
+            [_curve(name, path, path.gold) for name, path in both.items()],
+        ),
+        Panel(
+            "The meter: does the reward model still name the winner?", x, "finished games of self-play",
+            [_share_curve(name, path, path.self_play_agrees) for name, path in both.items()], percent=True,
+        ),
+    ]
+    shows = (
+        "Every snapshot of both agents played the final real-RL agent; proxy and gold come from the same finished "
+        "boards. Third panel: in how many games that a snapshot plays against itself the reward model and the score "
+        "name the same winner. Bands are 95 % intervals."
+    )
+    return Plot("Proxy and gold through training", curves_svg(panels), shows)
+
+
+def rater_plot(quality: Quality) -> Plot:
+    """How agreement with the truth depends on how far the game is."""
+    edges = np.unique(np.quantile(quality.moves, np.linspace(0, 1, 9)).astype(int))
+    home = np.clip(np.searchsorted(edges, quality.moves, side="right") - 1, 0, len(edges) - 2)
+    centres = (edges[:-1] + edges[1:]) / 2
+    lines = []
+    for name, colour, hits in (
+        ("a rater", "orange", quality.rater_agrees), ("reward model", "vermillion", quality.model_agrees)
+    ):
+        rows = [hits[home == i] for i in range(len(centres))]
+        bounds = np.array([wilson_interval(float(row.sum()), len(row)) for row in rows])
+        means = np.array([row.mean() for row in rows])
+        lines.append(Curve(name, centres, means, bounds[:, 0], bounds[:, 1], colour))
+    svg = curves_svg(
+        [Panel("Agreement with the truth", "moves played before the board stood", "pairs judged right", lines, percent=True)]
+    )
+    shows = (
+        "Pairs of boards with the same number of moves. Early boards are nearly a coin toss to people who do not read "
+        "ahead; on late boards what looks better mostly is better."
+    )
+    return Plot("How good are the vibes?", svg, shows)
+
+
+def gallery(loved: Sequence[LovedBoard], size: int) -> Gallery:
+    """Boards that the reward model loves and that are lost."""
+    pictures = []
+    for board in loved:
+        grid, owners = _grid(board.state, size), area_scores(board.state[None])[1].reshape(size, size)
+        side = "Black" if board.color == BLACK else "White"
+        other = "White" if board.color == BLACK else "Black"
+        picture = board_svg(grid, caption=f"A finished board that {other} won and the reward model gives to {side}",
+                            ownership=owners, size_px=220)
+        facts = {"model": f"{side}, {100 / (1 + np.exp(-board.margin)):.1f} %", "score": f"{other} by {-board.score:g}",
+                 "komi": f"{board.komi:g}"}
+        pictures.append(Picture(picture, f"{side} looks good, {other} won", facts))
+    intro = (
+        "Finished boards of the RLHF agent's games that the reward model is surest of, among those where it is wrong. "
+        "Small squares mark who owns each point. The model is not told komi, as people were not."
+    )
+    if not pictures:
+        intro = "No finished board was found on which the reward model's favourite had lost."
+    return Gallery("Boards that the reward model loves and that are lost", pictures, intro)
+
+
+def _grid(state: np.ndarray, size: int) -> np.ndarray:
+    padded = state[rules.COLOR, : (size + 2) ** 2].reshape(size + 2, -1)
+    return padded[1:-1, 1:-1].astype(np.int8)
+
+
+def replay_game(measured: Measured, reward: GoReward, size: int) -> Replay:
+    """One whole game of the head-to-head, chosen for its length being the median of those real RL won as White or Black."""
+    match = measured.head_to_head
+    lengths = (match.actions >= 0).sum(0)
+    won = np.flatnonzero(match.score > 0)
+    chosen = won if len(won) else np.arange(len(lengths))
+    game = int(chosen[np.argsort(lengths[chosen], kind="stable")[len(chosen) // 2]])
+    rl_black = bool(match.first_is_black[game])
+    board = Board(size, float(match.komi[game]))
+    board.state = match.openings[game].copy()
+    board.history = rules.new_history(4 * size * size)
+    frames, chances, leads = [], [], []
+
+    def add(text: str) -> None:
+        margin = float(reward.margin(board.state[None])[0])
+        frames.append(Frame.of(board, text))
+        chances.append(1 / (1 + np.exp(-margin)))
+        leads.append(float(verdict_of(board)))
+
+    def verdict_of(position: Board) -> float:
+        return (np.tanh(position.score() / size) + 1) / 2
+
+    opening = int(board.state[META, rules.MOVES])
+    add(f"The opening: {opening} random moves. Then the agents take over.")
+    for action in moves_of_game(match, game):
+        mover = "real RL" if (board.to_play == BLACK) == rl_black else "RLHF"
+        name = board.name_of(action)
+        board.play(action)
+        add(f"{mover} plays {name}." if name != "pass" else f"{mover} passes.")
+    score = board.score()
+    winner = "Black" if score > 0 else "White"
+    frames[-1] = Frame.of(board, f"{frames[-1].caption} {winner} wins by {abs(score):g}, komi {board.komi:g} counted.")
+    names = ("real RL", "RLHF") if rl_black else ("RLHF", "real RL")
+    return Replay(
+        "One complete game of RLHF against real RL",
+        names[0],
+        names[1],
+        frames,
+        (Series("reward model", chances), Series("score so far", leads)),
+        "for Black: chance by the reward model; area if the game ended now, squashed to 0..1",
+        "Of the games that real RL won, the one of median length.",
+    )
+
+
+def sections(measured: Measured, story: Sequence[str], reward: GoReward, size: int) -> list[Section]:
+    """The body of the report; `story` says what was done."""
+    return [
+        curves(measured),
+        rater_plot(measured.quality),
+        gallery(measured.loved, size),
+        replay_game(measured, reward, size),
+        Prose("What was done", story),
+    ]
