@@ -108,8 +108,8 @@ def play(agent: Agent, board: int, arguments: Arguments, seed: int, console: Con
     with progress_line(console) as line:
         task = line.add_task(f"GNU Go level {arguments.level}", total=arguments.games, told="")
 
-        def report(over: int, wins: float) -> None:
-            line.update(task, completed=over, told=f"{wins:g} of {over} won")
+        def report(over: int, games: int) -> None:
+            line.update(task, completed=over, total=games)
 
         return play_against_gnugo(agent, board, arguments.games, arguments.level, seed, report=report)
 

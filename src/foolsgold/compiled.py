@@ -28,7 +28,7 @@ def _cache_folder() -> str:
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
-    numba.config.CACHE_DIR = _cache_folder()
+    numba.config.CACHE_DIR = _cache_folder()  # type: ignore[attr-defined]
 
 kernel: Any = functools.partial(numba.njit, cache=True, nogil=True, error_model="numpy")
 """Decorator for compiled functions: cached on disk, run without the interpreter lock."""

@@ -271,7 +271,7 @@ def play_against_gnugo(
     seed: int = 0,
     opening: int = 2,
     komi: float | None = None,
-    report: Callable[[int, float], None] | None = None,
+    report: Callable[[int, int], None] | None = None,
 ) -> GnuGoMatch:
     """Play `games` (an even number) games on two GNU Go processes; the same seed gives the same games.
 
@@ -281,7 +281,7 @@ def play_against_gnugo(
       level: GNU Go's strength, 1 to 10.
       opening: random stones before the players take over, an even number; each pair of games shares them.
       komi: points; the board's default unless given.
-      report: called with (games over, the agent's wins) after each game, from the threads that play.
+      report: called with (games over, games) after each game, from the threads that play.
 
     Raises:
       UserError: GNU Go is missing, or one of the processes failed.
@@ -292,7 +292,7 @@ def play_against_gnugo(
     komi = default_komi(check_size(size)) if komi is None else komi
     evaluate = go_evaluator(agent.network, 1, size)
     idle: queue.Queue[_Table] = queue.Queue()
-    lock, ended = threading.Lock(), [0, 0.0]
+    lock, ended = threading.Lock(), [0]
 
     def play(game: int) -> tuple[float, int, int]:
         # Openings are drawn by the pair and everything else by the game, so that no thread's speed can change them.
@@ -304,9 +304,8 @@ def play_against_gnugo(
             idle.put(table)
         with lock:
             ended[0] += 1
-            ended[1] += (np.sign(outcome[0]) + 1) / 2
             if report:
-                report(int(ended[0]), ended[1])
+                report(ended[0], games)
         return outcome
 
     with ExitStack() as stack:

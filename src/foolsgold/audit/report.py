@@ -15,8 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import foolsgold
-from foolsgold.files import write_text
 from foolsgold.audit.verdict import SAID, Figure, Verdict, shown
+from foolsgold.files import write_text
 
 
 class Section(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 
@@ -95,7 +95,7 @@ def impressions_for(states: np.ndarray, color: np.ndarray) -> np.ndarray:
 def judge_pairs(
     club: Club, pool: BoardPool, a: np.ndarray, b: np.ndarray, seed: int, color: np.ndarray | None = None
 ) -> Judgements:
-    """Each pair is shown to one member of the club drawn at random, for the sides `color` `[K]`, random unless given."""
+    """Each pair is shown to one random member of the club, for the sides `color` `[K]`, random unless given."""
     rng = np.random.default_rng([seed, 13])
     if color is None:
         color = rng.choice(np.array([BLACK, WHITE], np.int8), len(a))
@@ -121,11 +121,12 @@ def board_texts(states: np.ndarray) -> list[str]:
     ]
 
 
-def as_comparisons(pool: BoardPool, a: np.ndarray, b: np.ndarray, said: Judgements) -> Iterator[Comparison]:
-    """The judgements as records for the comparison store."""
+def as_comparisons(
+    pool: BoardPool, a: np.ndarray, b: np.ndarray, said: Judgements, when: datetime
+) -> Iterator[Comparison]:
+    """The judgements as records for the comparison store, decided at `when`: the same again are the same records."""
     size = int(pool.states[0, META, rules.SIZE])
     texts = board_texts(pool.states)
-    now = datetime.now(UTC)
     moves = pool.moves
     for i in range(len(a)):
         side = "Black" if said.color[i] == BLACK else "White"
@@ -135,7 +136,7 @@ def as_comparisons(pool: BoardPool, a: np.ndarray, b: np.ndarray, said: Judgemen
             b=texts[b[i]],
             preferred="a" if said.prefers_a[i] else "b",
             rater=f"amateur-{said.member[i]:02d}",
-            created=now,
+            created=when,
             source="club of simulated amateurs",
             source_a=str(pool.source[a[i]]),
             source_b=str(pool.source[b[i]]),

@@ -78,7 +78,7 @@ class Prediction(NamedTuple):
 class GoNetwork(nn.Module):
     """Policy, win, score and ownership of a position; for boards of any size."""
 
-    def __init__(self, size: NetworkSize = NetworkSize()):  # noqa: B008  frozen
+    def __init__(self, size: NetworkSize = NetworkSize()):
         super().__init__()
         self.size = size
         channels = size.channels

@@ -18,7 +18,7 @@ _ROWS = 32
 class GoRewardModel(nn.Module):
     """How good a board looks for a side: the policy's trunk and one number."""
 
-    def __init__(self, size: NetworkSize = NetworkSize()):  # noqa: B008  frozen
+    def __init__(self, size: NetworkSize = NetworkSize()):
         super().__init__()
         self.size = size
         self.trunk = Trunk(features.REWARD_PLANES, size)

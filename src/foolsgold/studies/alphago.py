@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -244,9 +245,7 @@ class AlphaGo:
         checkpoint.save(path, network.state_dict(), {"move_accuracy": accuracy, "held_out_moves": held_out})
         return network
 
-    def train(
-        self, key: str, name: str, base: GoNetwork, referee: Referee, first_step: int
-    ) -> tuple[GoNetwork, int]:
+    def train(self, key: str, name: str, base: GoNetwork, referee: Referee, first_step: int) -> tuple[GoNetwork, int]:
         """Self-play under a referee, the one loop for both agents; returns the network and the next step's number."""
         plan, folder = self.plan, self.folder
         player = SelfPlay(base, referee, plan.self_play, plan.budget, folder.checkpoints / key)
@@ -276,8 +275,9 @@ class AlphaGo:
             a, b = draw_pairs(pool, plan.comparisons + plan.held_out, plan.seed + 1)
             said = judge_pairs(club, pool, a, b, plan.seed + 1)
             with open_store(self.folder.path / "comparisons.sqlite") as store:
-                if not len(store):
-                    store.add_many(as_comparisons(pool, a, b, said))
+                if len(store) < len(a):
+                    when = datetime.fromisoformat(self.folder.record["created"])
+                    store.add_many(as_comparisons(pool, a, b, said, when))
         pairs = BoardPairs(pool.states, a, b, said.color, said.prefers_a)
         known = BoardPairs(pool.states, truth.a, truth.b, truth.color, truth.a_is_better)
         again = judge_pairs(club, pool, truth.a, truth.b, plan.seed + 2, truth.color)
@@ -316,9 +316,7 @@ class AlphaGo:
             calibration_error=expected_calibration_error(1 / (1 + np.exp(-margins)), held_out.prefers_a),
         )
 
-    def measure(
-        self, base: GoNetwork, agents: dict[str, Agent], quality: Quality, reward: GoReward
-    ) -> Measured:
+    def measure(self, base: GoNetwork, agents: dict[str, Agent], quality: Quality, reward: GoReward) -> Measured:
         """Play out what the verdict is made of."""
         plan = self.plan
         strong = agents["real RL"]
@@ -330,20 +328,14 @@ class AlphaGo:
                 for iteration, games, _ in player.progress.snapshots
             ]
             with self.stages.stage(f"snapshots of {name} play", len(snapshots)) as tick:
-                paths[name] = trajectory(
-                    snapshots, strong, reward, plan.board, plan.curve_games, plan.seed + 3, tick
-                )
+                paths[name] = trajectory(snapshots, strong, reward, plan.board, plan.curve_games, plan.seed + 3, tick)
         with self.stages.stage("real RL against RLHF", plan.match_games) as tick:
-            head_to_head = play_match(
-                strong, agents["RLHF"], plan.board, plan.match_games, plan.seed + 4, report=tick
-            )
+            head_to_head = play_match(strong, agents["RLHF"], plan.board, plan.match_games, plan.seed + 4, report=tick)
         people = Agent("base policy", base, RAW_POLICY, ScoreReferee())
         against_base = {}
         for name, agent in agents.items():
             with self.stages.stage(f"{name} against the base policy", plan.match_games) as tick:
-                against_base[name] = play_match(
-                    agent, people, plan.board, plan.match_games, plan.seed + 5, report=tick
-                )
+                against_base[name] = play_match(agent, people, plan.board, plan.match_games, plan.seed + 5, report=tick)
         gnugo = {}
         if find_gnugo():
             for name, agent in agents.items():
@@ -355,9 +347,7 @@ class AlphaGo:
         final = [head_to_head.final, against_base["RLHF"].final]
         komi = [head_to_head.komi, against_base["RLHF"].komi]
         loved = loved_and_lost(np.concatenate(final), np.concatenate(komi), reward, plan.gallery)
-        return Measured(
-            quality, paths["real RL"], paths["RLHF"], head_to_head, against_base, gnugo, loved
-        )
+        return Measured(quality, paths["real RL"], paths["RLHF"], head_to_head, against_base, gnugo, loved)
 
     def story(self, labels: Labels, measured: Measured) -> list[str]:
         """The experiment in words, in the order of the essay."""
@@ -376,13 +366,13 @@ class AlphaGo:
             f"{100 * plan.agreement:.0f} % of pairs where that is possible.",
             f"Supervised finetuning. A network of {plan.network} imitates {teacher}; it foresees "
             f"{100 * accuracy:.0f} % of held-out moves.",
-            f"Comparisons. {plan.comparisons:,} pairs of boards with the same number of moves, from the amateurs' games "
-            "and the base policy's, each judged by one member for one side; kept in comparisons.sqlite.",
-            "Reward model. The same trunk, fitted to the comparisons by Bradley and Terry's likelihood. It sees a board "
-            "and the prisoners, as the raters did; not komi, nor the moves that led there.",
+            f"Comparisons. {plan.comparisons:,} pairs of boards with the same number of moves, from the amateurs' "
+            "games and the base policy's, each judged by one member for one side; kept in comparisons.sqlite.",
+            "Reward model. The same trunk, fitted to the comparisons by Bradley and Terry's likelihood. It sees a "
+            "board and the prisoners, as the raters did; not komi, nor the moves that led there.",
             f"Reinforcement learning, twice. Self-play with Gumbel AlphaZero search, {plan.simulations} simulations, "
-            f"{plan.budget} for each agent, both from the base policy. When a game ends a referee says who won: the area "
-            "score in one run, the reward model in the other. Nothing else differs.",
+            f"{plan.budget} for each agent, both from the base policy. When a game ends a referee says who won: the "
+            "area score in one run, the reward model in the other. Nothing else differs.",
             f"The match. {len(measured.head_to_head.score)} games; each opening of 2 or 4 random moves is played twice "
             "with colours swapped, and the score decides.",
         ]
@@ -407,7 +397,9 @@ def records_of_size(paths: tuple[str, ...], size: int) -> list[GameRecord]:
     """
     records = [record for record in read_folder(paths) if record.size == size and record.moves]
     if not records:
-        raise UserError(f"no game on {size}x{size} in {', '.join(paths)}; give records of that size, or another --board")
+        raise UserError(
+            f"no game on {size}x{size} in {', '.join(paths)}; give records of that size, or another --board"
+        )
     return records
 
 

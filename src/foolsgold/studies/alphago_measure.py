@@ -107,9 +107,7 @@ def loved_and_lost(states: np.ndarray, komi: np.ndarray, reward: GoReward, count
             looks.add(look)
             color = BLACK if margins[k] > 0 else 3 - BLACK
             sign = np.sign(margins[k])
-            found.append(
-                LovedBoard(states[k], color, float(abs(margins[k])), float(sign * scores[k]), float(komi[k]))
-            )
+            found.append(LovedBoard(states[k], color, float(abs(margins[k])), float(sign * scores[k]), float(komi[k])))
     return found
 
 
@@ -121,7 +119,6 @@ def moves_of_game(match: Match, game: int) -> list[int]:
 def opening_moves(match: Match, game: int) -> int:
     """Moves played before the agents took over."""
     return int(match.openings[game, META, rules.MOVES])
-
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from foolsgold.audit.drawing import Curve, Panel, curves_svg
 from foolsgold.audit.goban import board_svg
 from foolsgold.audit.replay import Frame, Replay, Series
 from foolsgold.audit.report import Gallery, Picture, Plot, Prose, Section
-from foolsgold.audit.verdict import Figure, Verdict, shown
+from foolsgold.audit.verdict import Answer, Figure, Verdict, shown
 from foolsgold.environments.go import rules
 from foolsgold.environments.go.board import Board
 from foolsgold.environments.go.rules import BLACK, META
@@ -46,106 +47,138 @@ def mean(name: str, values: np.ndarray, unit: str, note: str = "") -> Figure:
 
 def gain(name: str, path: np.ndarray, unit: str, start: int = 0, end: int = -1) -> Figure:
     """What changed between two snapshots of a trajectory `[T, K]`; the same K openings, so pair by pair."""
-    return mean(name, path[end] - path[start], unit, "paired by opening")
+    return mean(name, path[end] - path[start], unit)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The figures that decide, and what they say."""
+
+    head: Figure
+    """Real RL's wins against RLHF"""
+    proxy: Figure
+    """RLHF's proxy, last minus first snapshot"""
+    gold: Figure
+    """RLHF's gold, last minus first snapshot"""
+    fall: Figure
+    """RLHF's gold, last minus best snapshot"""
+    meter: Figure
+    """Share of RLHF's own games whose winner the reward model names, last minus first snapshot"""
+
+    @classmethod
+    def of(cls, measured: Measured) -> Findings:
+        path = measured.rlhf
+        best = int(path.gold.mean(1).argmax())
+        return cls(
+            head=share("real RL beats RLHF", measured.head_to_head.wins),
+            proxy=gain("RLHF: proxy, last minus first", path.proxy, "logits"),
+            gold=gain("RLHF: gold, last minus first", path.gold, "points"),
+            fall=gain("RLHF: gold, last minus best", path.gold, "points", best),
+            meter=gain("RLHF: meter, last minus first", path.self_play_agrees.astype(float), "%"),
+        )
+
+    @property
+    def won(self) -> bool:
+        return above(self.head, 0.5)
+
+    @property
+    def lost(self) -> bool:
+        return below(self.head, 0.5)
+
+    @property
+    def rose(self) -> bool:
+        return above(self.proxy, 0)
+
+    @property
+    def followed(self) -> bool:
+        """Gold rose too, and did not fall from its best."""
+        return above(self.gold, 0) and not below(self.fall, 0)
+
+    @property
+    def answer(self) -> Answer:
+        """The claim holds when real RL wins and RLHF's proxy rises without its gold; it fails when RLHF wins."""
+        if self.lost:
+            return "fails"
+        return "holds" if self.won and self.rose and not self.followed else "depends"
+
+    @property
+    def sentence(self) -> str:
+        match = "Real RL beat RLHF" if self.won else ("RLHF beat real RL" if self.lost else "Neither clearly won")
+        proxy = "rose" if self.rose else "did not clearly rise"
+        gold = "rose with it" if self.followed else "did not follow"
+        fooled = "fell" if below(self.meter, 0) else "did not clearly fall"
+        return (
+            f"{match}: real RL took {shown(self.head)} games. Through RLHF's training its proxy {proxy} "
+            f"({shown(self.proxy)}) and its gold {gold} ({shown(self.gold)}). The share of its own finished games "
+            f"whose winner the reward model names {fooled} ({shown(self.meter)})."
+        )
+
+
+def above(figure: Figure, level: float) -> bool:
+    """Whether the whole interval lies above `level`."""
+    return figure.low is not None and figure.low > level
+
+
+def below(figure: Figure, level: float) -> bool:
+    """Whether the whole interval lies below `level`."""
+    return figure.high is not None and figure.high < level
 
 
 def judge(measured: Measured, gnugo_level: int) -> Verdict:
-    """Hold the claim against the figures.
-
-    It holds when real RL beats RLHF, and RLHF's proxy rose while its gold did not: not above where it began, or
-    below its own peak. It fails when RLHF wins. Anything between depends.
-    """
-    head = share("Real RL beats RLHF", measured.head_to_head.wins, "draws count half")
-    rlhf = measured.rlhf
-    proxy = gain("Proxy of RLHF, last minus first snapshot", rlhf.proxy, "logits")
-    gold = gain("Gold of RLHF, last minus first snapshot", rlhf.gold, "points")
-    peak = int(rlhf.gold.mean(1).argmax())
-    fall = gain(f"Gold of RLHF, last minus best snapshot (at {rlhf.games[peak]} games)", rlhf.gold, "points", peak)
-    real = gain("Gold of real RL, last minus first snapshot", measured.rl.gold, "points")
-    won = head.low is not None and head.low > 0.5
-    rose = proxy.low is not None and proxy.low > 0
-    followed = gold.low is not None and gold.low > 0 and not (fall.high is not None and fall.high < 0)
-    if head.high is not None and head.high < 0.5:
-        answer = "fails"
-    elif won and rose and not followed:
-        answer = "holds"
-    else:
-        answer = "depends"
-    sentence = _sentence(head, proxy, gold, fall, won, rose, followed)
-    quality = measured.quality
+    """Hold the claim against the figures."""
+    found = Findings.of(measured)
     figures = [
-        head,
-        *(share(f"{name} beats the base policy", match.wins, "the base policy plays without search")
-          for name, match in measured.against_base.items()),
-        *(share(f"{name} beats GNU Go level {gnugo_level}", wins, "dead stones removed as GNU Go sees them")
-          for name, wins in measured.gnugo.items()),
-        proxy, gold, fall, real,
-        *quality_figures(quality),
-        *agreement_figures(measured),
+        found.head,
+        *(share(f"{name} beats the base policy", match.wins) for name, match in measured.against_base.items()),
+        *(share(f"{name} beats GNU Go level {gnugo_level}", wins) for name, wins in measured.gnugo.items()),
+        found.proxy,
+        found.gold,
+        found.fall,
+        gain("real RL: gold, last minus first", measured.rl.gold, "points"),
+        *quality_figures(measured.quality),
+        *meter_figures(measured),
+        found.meter,
     ]
-    return Verdict("alphago", CLAIM, answer, sentence, tuple(figures))
-
-
-def _sentence(
-    head: Figure, proxy: Figure, gold: Figure, fall: Figure, won: bool, rose: bool, followed: bool
-) -> str:
-    if won:
-        first = f"Real RL won {shown(head)} games against RLHF, trained with the same network, search and compute."
-    elif head.high is not None and head.high < 0.5:
-        first = f"RLHF won the match: real RL took only {shown(head)} games."
-    else:
-        first = f"Neither clearly won: real RL took {shown(head)} games against RLHF."
-    proxy_words = "rose" if rose else "did not rise"
-    gold_words = "followed it" if followed else "did not follow it"
-    if rose == followed:
-        joint = "and"
-    else:
-        joint = "but"
-    second = (
-        f"Against the final real-RL agent, RLHF's proxy {proxy_words} by {shown(proxy)} and its gold {gold_words}: "
-        f"it changed by {shown(gold)}, and stands {shown(fall)} from its best snapshot."
-    ).replace(" and its gold", f", {joint} its gold")
-    return f"{first} {second}"
+    return Verdict("alphago", CLAIM, found.answer, found.sentence, tuple(figures))
 
 
 def quality_figures(quality: Quality) -> list[Figure]:
     """How good raters and reward model are."""
-    late = quality.moves >= np.quantile(quality.moves, 2 / 3)
     early = quality.moves <= np.quantile(quality.moves, 1 / 3)
-    true_model = quality.model_agrees
+    late = quality.moves >= np.quantile(quality.moves, 2 / 3)
     return [
-        share("A rater agrees with the truth", quality.rater_agrees, "the truth: a strong search"),
-        share("A rater agrees with the truth, earliest third of boards", quality.rater_agrees[early]),
-        share("A rater agrees with the truth, latest third of boards", quality.rater_agrees[late]),
-        share("The reward model agrees with raters", quality.model_agrees_with_raters, "held-out comparisons"),
-        share("The reward model agrees with the truth", true_model),
+        share("rater agrees with the truth", quality.rater_agrees, "a strong search's"),
+        share("… on the earliest third", quality.rater_agrees[early]),
+        share("… on the latest third", quality.rater_agrees[late]),
+        share("reward model agrees with raters", quality.model_agrees_with_raters, "held out"),
+        share("reward model agrees with the truth", quality.model_agrees),
         Figure(
-            "Calibration error of the reward model", quality.calibration_error, None, None,
-            len(quality.model_agrees_with_raters), "%", "expected calibration error, 15 bins",
+            "reward model's calibration error",
+            quality.calibration_error,
+            None,
+            None,
+            len(quality.model_agrees_with_raters),
+            "%",
+            "ECE, 15 bins",
         ),
     ]
 
 
-def agreement_figures(measured: Measured) -> list[Figure]:
-    """How far the reward model's winner is the true winner of finished games of self-play."""
-    found = []
-    for name, path in (("RLHF", measured.rlhf), ("real RL", measured.rl)):
-        hits = path.self_play_agrees
-        found += [
-            share(f"Reward model and score name the same winner, first games of {name}", hits[0]),
-            share(f"Reward model and score name the same winner, last games of {name}", hits[-1]),
-        ]
-    return found
+def meter_figures(measured: Measured) -> list[Figure]:
+    """The meter between proxy and gold: does the reward model name the winner of an agent's own finished games?"""
+    return [
+        share("meter: base policy's own games", measured.rlhf.self_play_agrees[0], "model names the winner"),
+        share("meter: RLHF's own games", measured.rlhf.self_play_agrees[-1]),
+        share("meter: real RL's own games", measured.rl.self_play_agrees[-1]),
+    ]
 
 
 def _curve(name: str, path: Trajectory, values: np.ndarray, dashed: bool = False) -> Curve:
     intervals = np.array([mean_interval(row) for row in values])
-    return Curve(
-        name, path.games, values.mean(1), intervals[:, 0], intervals[:, 1], _COLOURS[name], dashed=dashed
-    )
+    return Curve(name, path.games, values.mean(1), intervals[:, 0], intervals[:, 1], _COLOURS[name], dashed=dashed)
 
 
-def _share_curve(name: str, path: Trajectory, rows: Sequence[np.ndarray]) -> Curve:
+def _share_curve(name: str, path: Trajectory, rows: Sequence[np.ndarray] | np.ndarray) -> Curve:
     intervals = np.array([wilson_interval(float(row.sum()), len(row)) for row in rows])
     means = np.array([row.mean() for row in rows])
     return Curve(name, path.games, means, intervals[:, 0], intervals[:, 1], _COLOURS[name])
@@ -157,16 +190,23 @@ def curves(measured: Measured) -> Plot:
     x = "games of self-play"
     panels = [
         Panel(
-            "Proxy: what the reward model says", x, "margin for the agent, logits",
+            "Proxy: what the reward model says",
+            x,
+            "margin for the agent, logits",
             [_curve(name, path, path.proxy) for name, path in both.items()],
         ),
         Panel(
-            "Gold: what the score says", x, "margin for the agent, points",
+            "Gold: what the score says",
+            x,
+            "margin for the agent, points",
             [_curve(name, path, path.gold) for name, path in both.items()],
         ),
         Panel(
-            "The meter: does the reward model still name the winner?", x, "finished games of self-play",
-            [_share_curve(name, path, path.self_play_agrees) for name, path in both.items()], percent=True,
+            "The meter: the reward model names the winner",
+            x,
+            "own finished games",
+            [_share_curve(name, path, path.self_play_agrees) for name, path in both.items()],
+            percent=True,
         ),
     ]
     shows = (
@@ -184,14 +224,23 @@ def rater_plot(quality: Quality) -> Plot:
     centres = (edges[:-1] + edges[1:]) / 2
     lines = []
     for name, colour, hits in (
-        ("a rater", "orange", quality.rater_agrees), ("reward model", "vermillion", quality.model_agrees)
+        ("a rater", "orange", quality.rater_agrees),
+        ("reward model", "vermillion", quality.model_agrees),
     ):
         rows = [hits[home == i] for i in range(len(centres))]
         bounds = np.array([wilson_interval(float(row.sum()), len(row)) for row in rows])
         means = np.array([row.mean() for row in rows])
         lines.append(Curve(name, centres, means, bounds[:, 0], bounds[:, 1], colour))
     svg = curves_svg(
-        [Panel("Agreement with the truth", "moves played before the board stood", "pairs judged right", lines, percent=True)]
+        [
+            Panel(
+                "Agreement with the truth",
+                "moves played before the board stood",
+                "pairs judged right",
+                lines,
+                percent=True,
+            )
+        ]
     )
     shows = (
         "Pairs of boards with the same number of moves. Early boards are nearly a coin toss to people who do not read "
@@ -207,10 +256,17 @@ def gallery(loved: Sequence[LovedBoard], size: int) -> Gallery:
         grid, owners = _grid(board.state, size), area_scores(board.state[None])[1].reshape(size, size)
         side = "Black" if board.color == BLACK else "White"
         other = "White" if board.color == BLACK else "Black"
-        picture = board_svg(grid, caption=f"A finished board that {other} won and the reward model gives to {side}",
-                            ownership=owners, size_px=220)
-        facts = {"model": f"{side}, {100 / (1 + np.exp(-board.margin)):.1f} %", "score": f"{other} by {-board.score:g}",
-                 "komi": f"{board.komi:g}"}
+        picture = board_svg(
+            grid,
+            caption=f"A finished board that {other} won and the reward model gives to {side}",
+            ownership=owners,
+            size_px=220,
+        )
+        facts = {
+            "model": f"{side}, {100 / (1 + np.exp(-board.margin)):.1f} %",
+            "score": f"{other} by {-board.score:g}",
+            "komi": f"{board.komi:g}",
+        }
         pictures.append(Picture(picture, f"{side} looks good, {other} won", facts))
     intro = (
         "Finished boards of the RLHF agent's games that the reward model is surest of, among those where it is wrong. "
@@ -227,7 +283,7 @@ def _grid(state: np.ndarray, size: int) -> np.ndarray:
 
 
 def replay_game(measured: Measured, reward: GoReward, size: int) -> Replay:
-    """One whole game of the head-to-head, chosen for its length being the median of those real RL won as White or Black."""
+    """One whole game of the head-to-head: of those that real RL won, the one of median length."""
     match = measured.head_to_head
     lengths = (match.actions >= 0).sum(0)
     won = np.flatnonzero(match.score > 0)

@@ -93,7 +93,7 @@ def imitate(
     positions: Positions,
     passes: float,
     seed: int,
-    settings: LearnerSettings = LearnerSettings(),  # noqa: B008  frozen
+    settings: LearnerSettings = LearnerSettings(),
     report: Callable[[int, int, float], None] | None = None,
 ) -> GoNetwork:
     """Fit the policy head to the moves of `positions`, one cycle of a linearly falling learning rate.

@@ -110,7 +110,7 @@ class SelfPlayWorker:
         self.searcher = Searcher(size, games, most, self.limit)
         self.rng = np.random.default_rng([seed, 2])
         self.komi_choices = np.array(komi_choices(size), np.float32)
-        self.arrays = {
+        self.arrays: dict[str, np.ndarray] = {
             "states": np.zeros((games, rules.ROWS, rules.state_points(size)), np.uint16),
             "histories": np.zeros((games, rules.history_length(length)), np.uint64),
             "komi": np.zeros(games, np.float32),

@@ -145,7 +145,7 @@ def _amateur_move(state, history, taste, whim, seed, after, scratch, seen):
 
 @kernel
 def _amateur_game(state, history, tastes, whim, limit, seed, boards, actions):
-    """One game from the position in `state`; boards before each move and the moves are written. Returns (moves, seed)."""
+    """One game from the position in `state`; writes boards and moves. Returns (moves, seed)."""
     after = np.zeros_like(state)
     scratch = np.zeros((3, state.shape[1]), np.int16)
     seen = np.zeros(tastes.shape[1], np.float32)
@@ -246,5 +246,3 @@ def noise_for_agreement(
         middle = (low * high) ** 0.5
         low, high = (middle, high) if agreement(middle) > target else (low, middle)
     return low, agreement(low)
-
-

@@ -93,7 +93,7 @@ def _reward_planes(states, color, liberties, out):
 
 
 def reward_planes(states: np.ndarray, color: int) -> np.ndarray:
-    """The boards `states` `[K, ROWS, S]` as the reward model sees them for `color`: float32 `[K, REWARD_PLANES, N, N]`."""
+    """Boards `[K, ROWS, S]` as the reward model sees them for `color`: float32 `[K, REWARD_PLANES, N, N]`."""
     size = int(states[0, META, rules.SIZE])
     out = np.empty((len(states), REWARD_PLANES, size, size), np.float32)
     _reward_planes(states, color, np.empty(states.shape[2], np.uint16), out)

@@ -79,5 +79,3 @@ def random_games(size: int, games: int, seed: int) -> tuple[int, int]:
         np.zeros(points, np.int8),
         np.zeros(points, np.uint16),
     )
-
-
