@@ -56,12 +56,14 @@ def draw_pairs(pool: BoardPool, count: int, seed: int) -> tuple[np.ndarray, np.n
     """
     rng = np.random.default_rng([seed, 12])
     moves = pool.moves
-    order = np.argsort(moves, kind="stable")
+    order = np.lexsort((pool.game, moves))
     starts = np.searchsorted(moves[order], moves, side="left")
     ends = np.searchsorted(moves[order], moves, side="right")
+    if (pool.game[order[starts]] == pool.game[order[ends - 1]]).all():
+        raise ValueError("the pool has no two games with a board of the same number of moves")
     first, second = [], []
     drawn = 0
-    for _ in range(100):
+    while True:
         a = rng.integers(0, len(pool), count)
         b = order[rng.integers(starts[a], ends[a])]
         differ = pool.game[a] != pool.game[b]
@@ -70,7 +72,6 @@ def draw_pairs(pool: BoardPool, count: int, seed: int) -> tuple[np.ndarray, np.n
         drawn += int(differ.sum())
         if drawn >= count:
             return np.concatenate(first)[:count], np.concatenate(second)[:count]
-    raise ValueError("the pool has no two games with a board of the same number of moves")
 
 
 @dataclass(frozen=True)

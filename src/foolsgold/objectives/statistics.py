@@ -48,6 +48,21 @@ def wilson_interval(successes: float, n: int, z: float = 1.96) -> Interval:
     return Interval(low, high)
 
 
+def difference_interval(successes_a: float, n_a: int, successes_b: float, n_b: int) -> Interval:
+    """95 % interval of share b minus share a, of independent samples (Newcombe 1998, method 10).
+
+    Args:
+      successes_a, successes_b: successes in the samples, half ones allowed.
+      n_a, n_b: sizes of the samples.
+    """
+    a, b = successes_a / n_a, successes_b / n_b
+    low_a, high_a = wilson_interval(successes_a, n_a)
+    low_b, high_b = wilson_interval(successes_b, n_b)
+    below = ((b - low_b) ** 2 + (high_a - a) ** 2) ** 0.5
+    above = ((high_b - b) ** 2 + (a - low_a) ** 2) ** 0.5
+    return Interval(b - a - below, b - a + above)
+
+
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     """Student's t interval for the mean of `values` `[N]`, independent observations.
 

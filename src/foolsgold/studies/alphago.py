@@ -27,7 +27,7 @@ from foolsgold.policies.inference import describe_device
 from foolsgold.policies.search import Referee, SearchSettings
 from foolsgold.rewards.go_referees import ScoreReferee
 from foolsgold.rewards.go_reward_model import GoReward, GoRewardModel, RewardModelReferee
-from foolsgold.studies.alphago_measure import Measured, Quality, Snapshot, loved_and_lost, trajectory
+from foolsgold.studies.alphago_measure import Measured, Quality, Snapshot, loved_and_lost, read_meter, trajectory
 from foolsgold.studies.alphago_report import judge, sections
 from foolsgold.studies.go_pipeline import amateur_games, judge_truly, policy_games, tuned_club
 from foolsgold.studies.progress import Stages
@@ -42,7 +42,7 @@ from foolsgold.training.self_play_worker import FinishedGames, WorkerSettings
 STUDY = "alphago"
 VERSION = 1
 BOARDS = (5, 7, 9)
-DEFAULT_MINUTES = {5: 1.0, 7: 2.5, 9: 10.0}
+DEFAULT_MINUTES = {5: 1.0, 7: 3.5, 9: 10.0}
 TRAINING_THREADS = 2
 
 
@@ -62,7 +62,7 @@ class AlphaGoConfig:
     board: int = 7
     """Side of the board: 5, 7 or 9."""
     minutes: float | None = None
-    """Minutes of self-play for each of the two agents; 1, 2.5 and 10 on 5x5, 7x7 and 9x9 unless given."""
+    """Minutes of self-play for each of the two agents; 1, 3.5 and 10 on 5x5, 7x7 and 9x9 unless given."""
     games: int | None = None
     """Games of self-play for each agent instead of minutes: the same seed then gives the same numbers."""
     seed: int = 0
@@ -328,7 +328,10 @@ class AlphaGo:
                 for iteration, games, _ in player.progress.snapshots
             ]
             with self.stages.stage(f"snapshots of {name} play", len(snapshots)) as tick:
-                paths[name] = trajectory(snapshots, strong, reward, plan.board, plan.curve_games, plan.seed + 3, tick)
+                meter = read_meter(player.folder, player.progress.iteration, reward)
+                paths[name] = trajectory(
+                    snapshots, meter, strong, reward, plan.board, plan.curve_games, plan.seed + 3, tick
+                )
         with self.stages.stage("real RL against RLHF", plan.match_games) as tick:
             head_to_head = play_match(strong, agents["RLHF"], plan.board, plan.match_games, plan.seed + 4, report=tick)
         people = Agent("base policy", base, RAW_POLICY, ScoreReferee())

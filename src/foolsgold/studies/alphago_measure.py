@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from foolsgold.environments.go import rules
 from foolsgold.environments.go.rules import BLACK, META
 from foolsgold.rewards.go_referees import area_scores
 from foolsgold.rewards.go_reward_model import GoReward
+from foolsgold.training.self_play import load_finished
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,10 @@ class Trajectory:
     """float32 `[T, K]`, true margin in points against the reference opponent, komi counted"""
     proxy: np.ndarray
     """float32 `[T, K]`, the reward model's margin for the agent on the same final boards, in logits"""
-    self_play_agrees: np.ndarray
-    """bool `[T, K]`, whether reward model and score name the same winner of games against itself"""
+    meter_games: np.ndarray
+    """int64 `[I]`, games of self-play behind each iteration"""
+    meter: list[np.ndarray]
+    """I iterations of bool `[G]`: whether the reward model names the winner of each game that the agent finished"""
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,19 @@ def proxy_for_first(reward: GoReward, match: Match) -> np.ndarray:
     return np.where(match.first_is_black, 1, -1) * reward.margin(match.final)
 
 
-def names_winner(reward: GoReward, match: Match) -> np.ndarray:
-    """Whether the reward model's favourite on each final board is the winner by score: bool `[K]`."""
-    return np.sign(proxy_for_first(reward, match)) == np.sign(match.score)
+def read_meter(folder: Path, iterations: int, reward: GoReward) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The meter over all games of self-play kept in `folder`; see `Trajectory`."""
+    counts, meter = [0], []
+    for iteration in range(iterations):
+        games = load_finished(folder, iteration)
+        meter.append(np.sign(reward.margin(games.states)) == np.sign(games.score))
+        counts.append(counts[-1] + len(games.score))
+    return np.array(counts[:-1]), meter
 
 
 def trajectory(
     snapshots: list[Snapshot],
+    meter: tuple[np.ndarray, list[np.ndarray]],
     opponent: Agent,
     reward: GoReward,
     size: int,
@@ -56,17 +66,14 @@ def trajectory(
     seed: int,
     tick: Callable[[int, int], None],
 ) -> Trajectory:
-    """Each snapshot plays the same opponent, and itself, from the same openings."""
-    gold, proxy, agrees = [], [], []
+    """Each snapshot plays the same opponent from the same openings; `meter` is handed through."""
+    gold, proxy = [], []
     for i, snapshot in enumerate(snapshots):
         match = play_match(snapshot.agent, opponent, size, games, seed)
         gold.append(match.score)
         proxy.append(proxy_for_first(reward, match))
-        agrees.append(names_winner(reward, play_match(snapshot.agent, snapshot.agent, size, games, seed + 1)))
         tick(i + 1, len(snapshots))
-    return Trajectory(
-        np.array([snapshot.games for snapshot in snapshots]), np.stack(gold), np.stack(proxy), np.stack(agrees)
-    )
+    return Trajectory(np.array([snapshot.games for snapshot in snapshots]), np.stack(gold), np.stack(proxy), *meter)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from foolsgold.audit.verdict import Answer, Figure, Verdict, shown
 from foolsgold.environments.go import rules
 from foolsgold.environments.go.board import Board
 from foolsgold.environments.go.rules import BLACK, META
-from foolsgold.objectives.statistics import mean_interval, wilson_interval
+from foolsgold.objectives.statistics import difference_interval, mean_interval, wilson_interval
 from foolsgold.rewards.go_referees import area_scores
 from foolsgold.rewards.go_reward_model import GoReward
 from foolsgold.studies.alphago_measure import (
@@ -74,7 +74,7 @@ class Findings:
             proxy=gain("RLHF: proxy, last minus first", path.proxy, "logits"),
             gold=gain("RLHF: gold, last minus first", path.gold, "points"),
             fall=gain("RLHF: gold, last minus best", path.gold, "points", best),
-            meter=gain("RLHF: meter, last minus first", path.self_play_agrees.astype(float), "%"),
+            meter=meter_change("RLHF: meter, last minus first", path.meter),
         )
 
     @property
@@ -112,6 +112,13 @@ class Findings:
             f"({shown(self.proxy)}) and its gold {gold} ({shown(self.gold)}). The share of its own finished games "
             f"whose winner the reward model names {fooled} ({shown(self.meter)})."
         )
+
+
+def meter_change(name: str, meter: Sequence[np.ndarray]) -> Figure:
+    """How the share of named winners changed from the first iteration of self-play to the last."""
+    first, last = meter[0], meter[-1]
+    low, high = difference_interval(first.sum(), len(first), last.sum(), len(last))
+    return Figure(name, float(last.mean() - first.mean()), low, high, len(last), "%")
 
 
 def above(figure: Figure, level: float) -> bool:
@@ -167,9 +174,10 @@ def quality_figures(quality: Quality) -> list[Figure]:
 def meter_figures(measured: Measured) -> list[Figure]:
     """The meter between proxy and gold: does the reward model name the winner of an agent's own finished games?"""
     return [
-        share("meter: base policy's own games", measured.rlhf.self_play_agrees[0], "model names the winner"),
-        share("meter: RLHF's own games", measured.rlhf.self_play_agrees[-1]),
-        share("meter: real RL's own games", measured.rl.self_play_agrees[-1]),
+        share("meter: RLHF's first games", measured.rlhf.meter[0], "model names the winner"),
+        share("meter: RLHF's last games", measured.rlhf.meter[-1]),
+        share("meter: real RL's first games", measured.rl.meter[0]),
+        share("meter: real RL's last games", measured.rl.meter[-1]),
     ]
 
 
@@ -178,10 +186,10 @@ def _curve(name: str, path: Trajectory, values: np.ndarray, dashed: bool = False
     return Curve(name, path.games, values.mean(1), intervals[:, 0], intervals[:, 1], _COLOURS[name], dashed=dashed)
 
 
-def _share_curve(name: str, path: Trajectory, rows: Sequence[np.ndarray] | np.ndarray) -> Curve:
-    intervals = np.array([wilson_interval(float(row.sum()), len(row)) for row in rows])
-    means = np.array([row.mean() for row in rows])
-    return Curve(name, path.games, means, intervals[:, 0], intervals[:, 1], _COLOURS[name])
+def _meter_curve(name: str, path: Trajectory) -> Curve:
+    intervals = np.array([wilson_interval(float(row.sum()), len(row)) for row in path.meter])
+    means = np.array([row.mean() for row in path.meter])
+    return Curve(name, path.meter_games, means, intervals[:, 0], intervals[:, 1], _COLOURS[name])
 
 
 def curves(measured: Measured) -> Plot:
@@ -205,14 +213,14 @@ def curves(measured: Measured) -> Plot:
             "The meter: the reward model names the winner",
             x,
             "own finished games",
-            [_share_curve(name, path, path.self_play_agrees) for name, path in both.items()],
+            [_meter_curve(name, path) for name, path in both.items()],
             percent=True,
         ),
     ]
     shows = (
         "Every snapshot of both agents played the final real-RL agent; proxy and gold come from the same finished "
-        "boards. Third panel: in how many games that a snapshot plays against itself the reward model and the score "
-        "name the same winner. Bands are 95 % intervals."
+        "boards. Third panel: in how many of the games that each agent finished in its own self-play the reward model "
+        "names the winner by score. Bands are 95 % intervals."
     )
     return Plot("Proxy and gold through training", curves_svg(panels), shows)
 

@@ -75,7 +75,9 @@ class GoLearner:
             "margin": alphazero.margin_loss(value[:, 1], batch.margin.to(device) / size),
             "ownership": alphazero.ownership_loss(found.ownership.float(), batch.ownership.to(device)),
         }
-        total = sum(getattr(self.weights, name) * part for name, part in parts.items())
+        weights = {name: getattr(self.weights, name) for name in parts}
+        # A head without weight stays out of the sum: with a gradient of zero, weight decay would still shrink it.
+        total = sum(weight * parts[name] for name, weight in weights.items() if weight)
         return total, parts  # type: ignore[return-value]
 
     def step(self, positions: Positions, learning_rate: float) -> dict[str, torch.Tensor]:

@@ -75,7 +75,7 @@ class SelfPlay:
 
         Args:
           network: where training starts; not changed.
-          folder: holds checkpoint, replay chunks and snapshots of this run alone.
+          folder: holds checkpoint, replay chunks, snapshots and finished games of this run alone.
         """
         self.referee = referee
         self.settings = settings
@@ -125,6 +125,7 @@ class SelfPlay:
         seconds = time.perf_counter() - began
         positions = Positions.join([p for p, _ in played])
         games = FinishedGames.join([f for _, f in played])
+        checkpoint.save(finished_path(self.folder, self.progress.iteration), games.tensors(), {})
         self._take_in(positions, len(games.result))
         agree = np.sign(games.result) == np.sign(games.score)
         metrics = {
@@ -209,6 +210,16 @@ class SelfPlay:
 def snapshot_path(folder: Path, iteration: int) -> Path:
     """Where the averaged network after `iteration` is kept."""
     return folder / f"network-{iteration:05d}.safetensors"
+
+
+def finished_path(folder: Path, iteration: int) -> Path:
+    """Where the games that ended in `iteration` are kept, counted from 0."""
+    return folder / f"finished-{iteration:05d}.safetensors"
+
+
+def load_finished(folder: Path, iteration: int) -> FinishedGames:
+    """The games that ended in `iteration`, counted from 0."""
+    return FinishedGames.from_tensors(checkpoint.load(finished_path(folder, iteration))[0])
 
 
 def load_snapshot(folder: Path, iteration: int, network: GoNetwork) -> GoNetwork:

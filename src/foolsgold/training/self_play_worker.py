@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -94,8 +94,20 @@ class FinishedGames:
 
     @classmethod
     def join(cls, parts: list[FinishedGames]) -> FinishedGames:
-        names = ("states", "komi", "result", "margin", "score")
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {f.name: as_tensor(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, torch.Tensor]) -> FinishedGames:
+        return cls(tensors["states"].numpy().view(np.uint16), *(tensors[f.name].numpy() for f in fields(cls)[1:]))
+
+
+def as_tensor(array: np.ndarray) -> torch.Tensor:
+    """A copy; unsigned integers as the signed ones of the same bits, which safetensors and torch share."""
+    signed = {np.dtype(np.uint16): np.int16, np.dtype(np.uint64): np.int64}
+    return torch.from_numpy(array.view(signed.get(array.dtype, array.dtype)).copy())
 
 
 class SelfPlayWorker:
@@ -189,8 +201,7 @@ class SelfPlayWorker:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The games under way, for a checkpoint."""
-        views = {np.dtype(np.uint16): np.int16, np.dtype(np.uint64): np.int64}  # safetensors' common types
-        return {k: torch.from_numpy(a.view(views.get(a.dtype, a.dtype)).copy()) for k, a in self.arrays.items()}
+        return {name: as_tensor(array) for name, array in self.arrays.items()}
 
     def state(self) -> str:
         return json.dumps(self.rng.bit_generator.state)
