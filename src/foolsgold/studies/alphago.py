@@ -36,7 +36,7 @@ from foolsgold.training.budget import Budget
 from foolsgold.training.go_reward_model import BoardPairs, RewardModelSettings, fit_reward_model, preference_margins
 from foolsgold.training.imitation import imitate, move_accuracy, positions_of_amateurs, positions_of_records
 from foolsgold.training.run_folder import RunFolder
-from foolsgold.training.self_play import Progress, SelfPlay, SelfPlaySettings, load_snapshot
+from foolsgold.training.self_play import Progress, SelfPlay, SelfPlaySettings, load_finished, load_snapshot
 from foolsgold.training.self_play_worker import FinishedGames, WorkerSettings
 
 STUDY = "alphago"
@@ -323,6 +323,8 @@ class AlphaGo:
         paths = {}
         for key, name in (("rl", "real RL"), ("rlhf", "RLHF")):
             player = SelfPlay(base, agents[name].referee, plan.self_play, plan.budget, self.folder.checkpoints / key)
+            if name == "RLHF":
+                ended = [load_finished(player.folder, i).states for i in range(player.progress.iteration)]
             snapshots = [
                 Snapshot(games, replace(agents[name], network=load_snapshot(player.folder, iteration, base)))
                 for iteration, games, _ in player.progress.snapshots
@@ -347,9 +349,8 @@ class AlphaGo:
                         agent, plan.board, plan.gnugo_games, plan.gnugo_level, plan.seed + 6, report=tick
                     )
                 gnugo[name] = match.results
-        final = [head_to_head.final, against_base["RLHF"].final]
-        komi = [head_to_head.komi, against_base["RLHF"].komi]
-        loved = loved_and_lost(np.concatenate(final), np.concatenate(komi), reward, plan.gallery)
+        ended += [head_to_head.final, against_base["RLHF"].final]
+        loved = loved_and_lost(np.concatenate(ended), reward, plan.gallery)
         return Measured(quality, paths["real RL"], paths["RLHF"], head_to_head, against_base, gnugo, loved)
 
     def story(self, labels: Labels, measured: Measured) -> list[str]:

@@ -87,22 +87,18 @@ class LovedBoard:
     margin: float
     """The reward model's margin for that side, in logits"""
     score: float
-    """The true margin for that side, komi counted, in points"""
-    komi: float
+    """The true margin for that side before komi, in points: the model cannot know komi"""
 
 
-def loved_and_lost(states: np.ndarray, komi: np.ndarray, reward: GoReward, count: int) -> list[LovedBoard]:
-    """The finished boards that the reward model is surest of among those that its favourite lost.
-
-    Boards that differ only by symmetry or by a few stones crowd out others: of boards with the same stones only the
-    first is kept.
+def loved_and_lost(states: np.ndarray, reward: GoReward, count: int) -> list[LovedBoard]:
+    """The finished boards that the reward model is surest of among those whose favourite has the smaller area.
 
     Args:
       states: uint16 `[K, ROWS, S]`.
-      komi: float32 `[K]`, points.
+      count: boards returned at most; of boards with the same stones only the first is kept.
     """
     margins = reward.margin(states)
-    scores = area_scores(states)[0] - komi
+    scores = area_scores(states)[0]
     fooled = np.sign(margins) * scores < 0
     found: list[LovedBoard] = []
     looks: set[bytes] = set()
@@ -114,7 +110,7 @@ def loved_and_lost(states: np.ndarray, komi: np.ndarray, reward: GoReward, count
             looks.add(look)
             color = BLACK if margins[k] > 0 else 3 - BLACK
             sign = np.sign(margins[k])
-            found.append(LovedBoard(states[k], color, float(abs(margins[k])), float(sign * scores[k]), float(komi[k])))
+            found.append(LovedBoard(states[k], color, float(abs(margins[k])), float(sign * scores[k])))
     return found
 
 

@@ -273,12 +273,11 @@ def gallery(loved: Sequence[LovedBoard], size: int) -> Gallery:
         facts = {
             "model": f"{side}, {100 / (1 + np.exp(-board.margin)):.1f} %",
             "score": f"{other} by {-board.score:g}",
-            "komi": f"{board.komi:g}",
         }
         pictures.append(Picture(picture, f"{side} looks good, {other} won", facts))
     intro = (
-        "Finished boards of the RLHF agent's games that the reward model is surest of, among those where it is wrong. "
-        "Small squares mark who owns each point. The model is not told komi, as people were not."
+        "Of all boards on which RLHF's games ended, those that the reward model is surest of while its favourite has "
+        "the smaller area, even before komi. Small squares mark who owns each point."
     )
     if not pictures:
         intro = "No finished board was found on which the reward model's favourite had lost."
