@@ -13,7 +13,7 @@ from typing import Any
 import numba
 
 _PACKAGE = Path(__file__).parent
-_KERNEL_FOLDERS = ("objectives", "environments", "policies", "training")
+_KERNEL_FOLDERS = ("objectives", "environments", "policies", "rewards", "training", "audit")
 
 
 def _cache_folder() -> str:

@@ -55,33 +55,28 @@ def columns(black: int, hole: int | None = None) -> np.ndarray:
 
 def test_loved_and_lost_boards_come_surest_first():
     states = np.stack([columns(n) for n in (4, 1, 3, 2, 4)])  # scores +16, -16, +5, -5, +16
-    komi = np.array([0.5, 0.5, 7.5, 0.5, 0.5], np.float32)  # after komi +15.5, -16.5, -2.5, -5.5, +15.5
-    # White loved and lost; right; Black loved and lost by komi; Black loved and lost; right.
-    found = loved_and_lost(states, komi, ByRote(-1.0, -9.0, 3.0, 2.0, 8.0), 10)
-    assert [(board.color, board.margin, board.score, board.komi) for board in found] == [
-        (BLACK, 3.0, -2.5, 7.5),
-        (BLACK, 2.0, -5.5, 0.5),
-        (WHITE, 1.0, -15.5, 0.5),
-    ]
-    for board, row in zip(found, (2, 3, 0), strict=True):
+    # White loved and lost; right; right; Black loved and lost; right.
+    found = loved_and_lost(states, ByRote(-1.0, -9.0, 3.0, 2.0, 8.0), 10)
+    assert [(board.color, board.margin, board.score) for board in found] == [(BLACK, 2.0, -5), (WHITE, 1.0, -16)]
+    for board, row in zip(found, (3, 0), strict=True):
         np.testing.assert_array_equal(board.state, states[row])
 
 
 def test_no_more_are_shown_than_asked_for():
-    states, komi = np.stack([columns(n) for n in (1, 2)]), np.full(2, 0.5, np.float32)
-    assert [board.margin for board in loved_and_lost(states, komi, ByRote(1, 2), 1)] == [2]
-    assert loved_and_lost(states, komi, ByRote(1, 2), 0) == []
+    states = np.stack([columns(n) for n in (1, 2)])
+    assert [board.margin for board in loved_and_lost(states, ByRote(1, 2), 1)] == [2]
+    assert loved_and_lost(states, ByRote(1, 2), 0) == []
 
 
 def test_of_boards_with_the_same_stones_the_surest_is_shown():
     states = np.stack([columns(2), columns(2, hole=12), columns(2)])
-    found = loved_and_lost(states, np.full(3, 0.5, np.float32), ByRote(1, 2, 3), 10)
+    found = loved_and_lost(states, ByRote(1, 2, 3), 10)
     assert [board.margin for board in found] == [3, 2]
 
 
 def test_a_reward_model_that_is_always_right_or_has_no_view_is_never_fooled():
-    states, komi = np.stack([columns(4), columns(1), columns(2)]), np.full(3, 0.5, np.float32)
-    assert loved_and_lost(states, komi, ByRote(5.0, -5.0, 0.0), 10) == []
+    states = np.stack([columns(4), columns(1), columns(2)])
+    assert loved_and_lost(states, ByRote(5.0, -5.0, 0.0), 10) == []
 
 
 def drawn_match(final: list[np.ndarray], score: list[float]) -> Match:

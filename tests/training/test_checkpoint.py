@@ -139,6 +139,12 @@ def test_meta_that_json_cannot_hold_leaves_the_old_file(path):
     assert checkpoint.load(path) == ({}, {"step": 1})
 
 
+# Forked from a server with nothing but the package loaded: other tests' threads do not survive a fork.
+PROCESSES = multiprocessing.get_context("forkserver") if os.name == "posix" else multiprocessing.get_context()
+if os.name == "posix":
+    PROCESSES.set_forkserver_preload(["foolsgold.training.checkpoint"])
+
+
 def save_for_ever(path, first_step: int) -> None:
     for step in itertools.count(first_step):
         # Few enough numbers for one thread: torch's thread pool does not survive a fork.
@@ -148,7 +154,7 @@ def save_for_ever(path, first_step: int) -> None:
 @contextmanager
 def writer_of(path, first_step: int):
     """A process that saves one step after another until the block ends; then it is killed."""
-    writer = multiprocessing.get_context("fork").Process(target=save_for_ever, args=(path, first_step))
+    writer = PROCESSES.Process(target=save_for_ever, args=(path, first_step))
     writer.start()
     try:
         deadline = time.monotonic() + 30

@@ -12,7 +12,7 @@ from foolsgold.compiled import kernel
 from foolsgold.environments.go import rules
 from foolsgold.environments.go.board import default_komi
 from foolsgold.environments.go.features import BINARY_PLANES
-from foolsgold.environments.go.rollouts import random_action
+from foolsgold.environments.go.rollouts import random_point
 from foolsgold.environments.go.rules import META
 from foolsgold.policies.inference import Evaluate
 from foolsgold.policies.search import Referee, Searcher, SearchSettings
@@ -45,10 +45,10 @@ def open_games(states, histories, which, lengths, size, seeds):
         rules.reset_history(histories[g])
         played = 0
         while played < lengths[i]:
-            action, position, seeds[g] = random_action(states[g], histories[g], seeds[g])
-            if action == size * size:
+            v, position, seeds[g] = random_point(states[g], histories[g], seeds[g])
+            if v == 0:
                 continue
-            rules.advance(states[g], action)
+            rules.advance_point(states[g], v)
             rules.remember(histories[g], position)
             played += 1
 

@@ -158,8 +158,11 @@ def test_random_games_follow_from_their_seed():
 def test_random_moves_are_uniform():
     """On the empty 2x2 board four points and a pass have a fifth each; 10,000 draws, 5 standard deviations."""
     state, history = rules.new_state(2), rules.new_history(1)
-    counts, seed = np.zeros(5, int), np.uint64(88172645463325252)
+    choices = [0, *(rules.point_of(action, 2) for action in range(4))]
+    drawn, seed = [], np.uint64(88172645463325252)
     for _ in range(10_000):
-        action, _, seed = rollouts.random_action(state, history, np.uint64(seed))
-        counts[action] += 1
+        point, _, seed = rollouts.random_point(state, history, np.uint64(seed))
+        drawn.append(point)
+    counts = np.array([drawn.count(point) for point in choices])
+    assert counts.sum() == 10_000
     assert np.abs(counts - 2000).max() < 5 * np.sqrt(10_000 * 0.2 * 0.8)

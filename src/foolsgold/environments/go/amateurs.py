@@ -22,7 +22,8 @@ COMMON_TASTE = np.array([1.0, 0.4, 0.8, 0.6, 0.2, 0.15, 0.1, 0.15], np.float32)
 """Weight of each impression to the average member; see `Club.founded` for what it multiplies."""
 
 ORDINARY_SPREAD = np.array([11.3, 6.9, 6.8, 1.65, 4.0, 4.3, 3.8, 2.7], np.float32)
-"""Standard deviation of each impression, in stones, over the boards of 300 amateurs' games on 7x7."""
+"""Standard deviation of each impression, in stones, over the boards of 300 games on 7x7 of a club that counts:
+`Club.founded(20, 0, counting=True).play(7, 78, 2, 0.1, seed)` for seeds 0 to 299."""
 
 _DILATIONS = 4
 
@@ -70,15 +71,7 @@ def _look(state, scratch, out):
     out[:] = 0
     out[0] = _influence(state, scratch[0], scratch[1])
     liberties = scratch[2]
-    liberties[:] = 0
-    for i in range(int64(state[META, OPENS])):
-        v = int64(state[OPEN, i])
-        west, east = int64(state[CHAIN, v - 1]), int64(state[CHAIN, v + 1])
-        north, south = int64(state[CHAIN, v - width]), int64(state[CHAIN, v + width])
-        liberties[west] += 1
-        liberties[east] += east != west
-        liberties[north] += north != west and north != east
-        liberties[south] += south != west and south != east and south != north
+    rules.chain_liberties(state, liberties)
     for y in range(1, size + 1):
         for x in range(1, size + 1):
             v = y * width + x

@@ -15,7 +15,7 @@ from numba import int64
 
 from foolsgold.compiled import kernel
 from foolsgold.environments.go import rules
-from foolsgold.environments.go.rules import CHAIN, COLOR, EMPTY, META, OPEN, OPENS
+from foolsgold.environments.go.rules import CHAIN, COLOR, EMPTY, META
 
 BINARY_PLANES = 9
 PLANES = 12
@@ -27,18 +27,7 @@ def _stones_and_liberties(state, color, liberties, out):
     """Planes 0-4; `liberties` uint16 `[S]` is scratch and receives the exact liberties of each chain."""
     size = int64(state[META, rules.SIZE])
     width = size + 2
-    liberties[:] = 0
-    for i in range(int64(state[META, OPENS])):
-        v = int64(state[OPEN, i])
-        west, east = int64(state[CHAIN, v - 1]), int64(state[CHAIN, v + 1])
-        north, south = int64(state[CHAIN, v - width]), int64(state[CHAIN, v + width])
-        liberties[west] += 1
-        if east != west:
-            liberties[east] += 1
-        if north != west and north != east:
-            liberties[north] += 1
-        if south != west and south != east and south != north:
-            liberties[south] += 1
+    rules.chain_liberties(state, liberties)
     for y in range(size):
         for x in range(size):
             v = (y + 1) * width + x + 1

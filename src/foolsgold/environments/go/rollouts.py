@@ -19,9 +19,8 @@ from foolsgold.environments.go.rules import (
 
 
 @kernel
-def random_action(state, history, seed):
-    """A uniformly random legal action, by rejection; returns it, the hash it leads to, and the next seed."""
-    size = int64(state[META, rules.SIZE])
+def random_point(state, history, seed):
+    """A uniformly random legal point, 0 for a pass, by rejection; returns it, the hash after it, and the next seed."""
     color = int64(state[META, TO_PLAY])
     opens = int64(state[META, OPENS])
     current = position_hash(history)
@@ -29,24 +28,23 @@ def random_action(state, history, seed):
         seed = next_random(seed)
         i = random_below(seed, opens + 1)
         if i == opens:
-            return size * size, current, seed
+            return 0, current, seed
         v = int64(state[OPEN, i])
         if is_suicide(state, v, color):
             continue
         position = hash_after(state, v, color, current)
         if not seen(history, position):
-            return rules.action_of(v, size), position, seed
+            return v, position, seed
 
 
 @kernel
 def random_game(state, history, max_moves, seed):
     """Play uniformly random legal moves until two passes or `max_moves`; returns the moves played and the seed."""
-    size = int64(state[META, rules.SIZE])
     moves = 0
     while moves < max_moves and state[META, PASSES] < 2:
-        action, position, seed = random_action(state, history, seed)
-        rules.advance(state, action)
-        if action != size * size:
+        v, position, seed = random_point(state, history, seed)
+        rules.advance_point(state, v)
+        if v:
             rules.remember(history, position)
         moves += 1
     return moves, seed

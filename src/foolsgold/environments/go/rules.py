@@ -300,24 +300,26 @@ def place(state, v, color):
 
 
 @kernel
-def advance(state, action):
-    """Play a legal action for the player to move; returns the change of the position's hash (0 for a pass)."""
-    size = int64(state[META, SIZE])
+def advance_point(state, v):
+    """Play a legal point, or pass where v is 0, for the player to move; returns the change of the position's hash."""
     color = int64(state[META, TO_PLAY])
     state[META, LAST3] = state[META, LAST2]
     state[META, LAST2] = state[META, LAST]
-    change = uint64(0)
-    if action == size * size:
-        state[META, PASSES] += 1
-        state[META, LAST] = 0
-    else:
-        v = point_of(action, size)
-        change = place(state, v, color)
-        state[META, PASSES] = 0
-        state[META, LAST] = v
+    state[META, LAST] = v
     state[META, TO_PLAY] = 3 - color
     state[META, MOVES] += 1
-    return change
+    if v == 0:
+        state[META, PASSES] += 1
+        return uint64(0)
+    state[META, PASSES] = 0
+    return place(state, v, color)
+
+
+@kernel
+def advance(state, action):
+    """Play a legal action for the player to move; returns the change of the position's hash (0 for a pass)."""
+    size = int64(state[META, SIZE])
+    return advance_point(state, 0 if action == size * size else point_of(action, size))
 
 
 @kernel
@@ -359,6 +361,19 @@ def is_own_eye(state, v, color):
         elif state[COLOR, u] == WALL:
             edge = 1
     return hostile + edge < 2
+
+
+@kernel
+def chain_liberties(state, liberties):
+    """Exact liberties of each chain, at its naming point, into `liberties` `[S]`; other entries mean nothing."""
+    width = int64(state[META, SIZE]) + 2
+    liberties[:] = 0
+    for i in range(int64(state[META, OPENS])):
+        west, east, north, south = _chains_around(state, int64(state[OPEN, i]), width)
+        liberties[west] += 1
+        liberties[east] += east != west
+        liberties[north] += north != west and north != east
+        liberties[south] += south != west and south != east and south != north
 
 
 @kernel
