@@ -7,6 +7,7 @@ from scipy import stats
 from foolsgold.objectives.statistics import (
     agreement,
     bootstrap_interval,
+    difference_interval,
     elo_difference,
     expected_calibration_error,
     mean_interval,
@@ -119,3 +120,9 @@ def test_elo_at_the_ends():
     assert elo_difference(0) == -math.inf
     with pytest.raises(ValueError, match="win rate"):
         elo_difference(60)
+
+
+def test_difference_interval_equals_newcombes_published_example():
+    """Newcombe 1998, table II, contrast (a), method 10: 56/70 - 48/80 is 0.2000, interval 0.0524 to 0.3339."""
+    low, high = difference_interval(48, 80, 56, 70)
+    assert (low, high) == pytest.approx((0.0524, 0.3339), abs=5e-5)

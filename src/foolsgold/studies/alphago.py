@@ -224,9 +224,14 @@ class AlphaGo:
         path, plan = self._path("base"), self.plan
         torch.manual_seed(plan.seed)
         network = GoNetwork(plan.network)
-        if path.exists():
-            network.load_state_dict(checkpoint.load(path)[0])
-            return network
+        if not path.exists():
+            fitted, meta = self._imitate(network)
+            checkpoint.save(path, fitted.state_dict(), meta)
+        network.load_state_dict(checkpoint.load(path)[0])  # also when just fitted: a resumed run gets the same
+        return network
+
+    def _imitate(self, network: GoNetwork) -> tuple[GoNetwork, dict[str, Any]]:
+        plan = self.plan
         if plan.sgf:
             positions = positions_of_records(records_of_size(plan.sgf, plan.board))
         else:
@@ -234,16 +239,15 @@ class AlphaGo:
         held_out = max(1, len(positions) // 20)
         torch.set_num_threads(TRAINING_THREADS)
         with self.stages.stage("base policy imitates people", None) as tick:
-            network = imitate(
+            fitted = imitate(
                 network,
                 positions.rows(slice(held_out, None)),
                 plan.imitation_passes,
                 plan.seed,
                 report=lambda step, steps, _: tick(step, steps),
             )
-        accuracy = move_accuracy(network, positions.rows(slice(0, held_out)))
-        checkpoint.save(path, network.state_dict(), {"move_accuracy": accuracy, "held_out_moves": held_out})
-        return network
+        accuracy = move_accuracy(fitted, positions.rows(slice(0, held_out)))
+        return fitted, {"move_accuracy": accuracy, "held_out_moves": held_out}
 
     def train(self, key: str, name: str, base: GoNetwork, referee: Referee, first_step: int) -> tuple[GoNetwork, int]:
         """Self-play under a referee, the one loop for both agents; returns the network and the next step's number."""
@@ -288,23 +292,23 @@ class AlphaGo:
         path, plan = self._path("reward_model"), self.plan
         torch.manual_seed(plan.seed + 1)
         model = GoRewardModel(plan.network)
-        if path.exists():
-            model.load_state_dict(checkpoint.load(path)[0])
-            return model
-        torch.set_num_threads(TRAINING_THREADS)
-        with self.stages.stage("reward model learns the comparisons", None) as tick:
-            model = fit_reward_model(
-                model,
-                labels.pairs.rows(slice(plan.held_out, None)),
-                RewardModelSettings(),
-                plan.seed,
-                report=lambda step, steps, _: tick(step, steps),
-            )
-        checkpoint.save(path, model.state_dict(), {})
+        if not path.exists():
+            torch.set_num_threads(TRAINING_THREADS)
+            with self.stages.stage("reward model learns the comparisons", None) as tick:
+                fitted = fit_reward_model(
+                    model,
+                    labels.pairs.rows(slice(plan.held_out, None)),
+                    RewardModelSettings(),
+                    plan.seed,
+                    report=lambda step, steps, _: tick(step, steps),
+                )
+            checkpoint.save(path, fitted.state_dict(), {})
+        model.load_state_dict(checkpoint.load(path)[0])
         return model
 
     def quality(self, model: GoRewardModel, labels: Labels) -> Quality:
         """How far raters and reward model agree with each other and with the truth."""
+        torch.set_num_threads(TRAINING_THREADS)  # as while fitting: a resumed run must add up in the same order
         held_out = labels.pairs.rows(slice(0, self.plan.held_out))
         margins = preference_margins(model, held_out)
         true_margins = preference_margins(model, labels.truth)

@@ -118,7 +118,7 @@ def meter_change(name: str, meter: Sequence[np.ndarray]) -> Figure:
     """How the share of named winners changed from the first iteration of self-play to the last."""
     first, last = meter[0], meter[-1]
     low, high = difference_interval(first.sum(), len(first), last.sum(), len(last))
-    return Figure(name, float(last.mean() - first.mean()), low, high, len(last), "%")
+    return Figure(name, 100 * float(last.mean() - first.mean()), 100 * low, 100 * high, len(last), "% points")
 
 
 def above(figure: Figure, level: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,16 +11,18 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 
 class Stages:
-    """Progress bars of a study's stages, one under the other."""
+    """Progress bars of a study's stages, one under the other; a line a stage where nobody watches, as in a log."""
 
     def __init__(self, console: Console | None = None):
+        self.console = console or Console()
         self.progress = Progress(
             TextColumn("{task.description:<42}"),
             BarColumn(bar_width=30),
             TaskProgressColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(elapsed_when_finished=False),
-            console=console or Console(),
+            console=self.console,
+            disable=not self.console.is_terminal,
         )
 
     def __enter__(self) -> Stages:
@@ -37,6 +40,9 @@ class Stages:
         def tick(done: int, of: int) -> None:
             self.progress.update(task, completed=done, total=of)
 
+        began = time.perf_counter()
         yield tick
+        if not self.console.is_terminal:
+            self.console.print(f"{name}: {time.perf_counter() - began:.0f} s", highlight=False)
         known = self.progress.tasks[task].total or 1
         self.progress.update(task, completed=known, total=known)
