@@ -271,8 +271,8 @@ def gallery(loved: Sequence[LovedBoard], size: int) -> Gallery:
             size_px=220,
         )
         facts = {
-            "model": f"{side}, {100 / (1 + np.exp(-board.margin)):.1f} %",
-            "score": f"{other} by {-board.score:g}",
+            "model": f"{side} by {board.margin:.1f} logits",
+            "score": f"{other} by {-board.score:g} points",
         }
         pictures.append(Picture(picture, f"{side} looks good, {other} won", facts))
     intro = (
@@ -328,7 +328,7 @@ def replay_game(measured: Measured, reward: GoReward, size: int) -> Replay:
         names[1],
         frames,
         (Series("reward model", chances), Series("score so far", leads)),
-        "for Black: chance by the reward model; area if the game ended now, squashed to 0..1",
+        "for Black: chance by the reward model; score with komi if the game ended now, squashed to 0..1",
         "Of the games that real RL won, the one of median length.",
     )
 
