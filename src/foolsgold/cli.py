@@ -24,13 +24,15 @@ examples:
 
 
 def _run(arguments: list[str]) -> None:
-    from foolsgold.studies import alphago  # late: `--help` and a mistyped command are answered at once
-
-    studies = {"alphago": (alphago.AlphaGoConfig, alphago.main)}
-    name, *settings = arguments or [""]
+    name, *settings = arguments or ["--help"]
     if name in ("-h", "--help"):
         print(HELP, end="")
         return
+    # Late: torch takes a second to load, and the help should not.
+    from foolsgold.studies import alphago
+    from foolsgold.studies.alphago_plan import AlphaGoConfig
+
+    studies = {"alphago": (AlphaGoConfig, alphago.main)}
     if name not in studies:
         raise UserError(f"there is no study {name!r}; choose one of: {', '.join(studies)}")
     config, study = studies[name]

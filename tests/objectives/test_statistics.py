@@ -5,10 +5,8 @@ import pytest
 from scipy import stats
 
 from foolsgold.objectives.statistics import (
-    agreement,
     bootstrap_interval,
     difference_interval,
-    elo_difference,
     expected_calibration_error,
     mean_interval,
     wilson_interval,
@@ -103,23 +101,6 @@ def test_calibration_refuses_scores():
         expected_calibration_error([1.5], [1])
     with pytest.raises(ValueError, match="1 probabilities for 2 outcomes"):
         expected_calibration_error([0.5], [1, 0])
-
-
-def test_agreement_counts_equal_scores_half_and_leaves_ties_out():
-    # Right, wrong, undecided by the scores, tie of the raters, right on a soft label.
-    assert agreement([2, 1, 1, 5, 0], [1, 2, 1, 0, 3], [1, 1, 0, 0.5, 0.3]) == (2.5, 4)
-
-
-@pytest.mark.parametrize(("win_rate", "points"), [(0.5, 0), (10 / 11, 400), (1 / 11, -400), (0.64, 99.95)])
-def test_elo_by_hand(win_rate, points):
-    assert elo_difference(win_rate) == pytest.approx(points, abs=0.01)
-
-
-def test_elo_at_the_ends():
-    assert elo_difference(1) == math.inf
-    assert elo_difference(0) == -math.inf
-    with pytest.raises(ValueError, match="win rate"):
-        elo_difference(60)
 
 
 def test_difference_interval_equals_newcombes_published_example():

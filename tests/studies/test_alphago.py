@@ -12,7 +12,8 @@ from foolsgold.errors import UserError
 from foolsgold.labels.store import open_store
 from foolsgold.policies.go_network import NetworkSize
 from foolsgold.studies import alphago
-from foolsgold.studies.alphago import AlphaGo, AlphaGoConfig, Plan
+from foolsgold.studies.alphago import AlphaGo
+from foolsgold.studies.alphago_plan import AlphaGoConfig, Plan
 from foolsgold.studies.progress import Stages
 from foolsgold.training.run_folder import RunFolder
 

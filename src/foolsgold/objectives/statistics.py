@@ -136,47 +136,6 @@ def expected_calibration_error(probabilities: ArrayLike, outcomes: ArrayLike, bi
     return float(np.abs(gaps).sum() / len(predicted))
 
 
-class Agreement(NamedTuple):
-    """How often scores put the preferred candidate first."""
-
-    agreed: float
-    """Comparisons the scores decide like the raters; equal scores count as half."""
-    n: int
-    """Comparisons the raters decided."""
-
-
-def agreement(score_a: ArrayLike, score_b: ArrayLike, probability_a: ArrayLike) -> Agreement:
-    """Counts for the accuracy of a reward model, agreed / n; they fit `wilson_interval(*agreement(...))`.
-
-    Args:
-      score_a: `[N]`, the reward model's score of candidate a, any unit.
-      score_b: `[N]`, of candidate b.
-      probability_a: `[N]`, the share of raters who prefer a; comparisons at 0.5, ties, are left out.
-    """
-    margin = _vector(score_a) - _vector(score_b)
-    preferred = np.sign(_vector(probability_a) - 0.5)
-    decided = preferred != 0
-    agreed = (1 + np.sign(margin[decided]) * preferred[decided]) / 2
-    return Agreement(float(agreed.sum()), int(decided.sum()))
-
-
-def elo_difference(win_rate: float) -> float:
-    """The Elo points by which a player leads who wins `win_rate` of the games, draws counted as half.
-
-    Infinite when no game, or every game, was won.
-
-    Raises:
-      ValueError: `win_rate` is not from 0 to 1.
-
-    Source: Elo 1978, logistic curve; 400 points are odds of 10 to 1.
-    """
-    if not 0 <= win_rate <= 1:
-        raise ValueError(f"win rate {win_rate} is not from 0 to 1")
-    if win_rate in (0, 1):
-        return math.copysign(math.inf, win_rate - 0.5)
-    return 400 * math.log10(win_rate / (1 - win_rate))
-
-
 def _vector(values: ArrayLike) -> np.ndarray:
     array = np.asarray(values, np.float64)
     if array.ndim != 1:

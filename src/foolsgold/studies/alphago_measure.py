@@ -10,7 +10,7 @@ import numpy as np
 
 from foolsgold.audit.match import Agent, Match, play_match
 from foolsgold.environments.go import rules
-from foolsgold.environments.go.rules import BLACK, META
+from foolsgold.environments.go.rules import BLACK
 from foolsgold.rewards.go_referees import area_scores
 from foolsgold.rewards.go_reward_model import GoReward
 from foolsgold.training.self_play import load_finished
@@ -117,11 +117,6 @@ def loved_and_lost(states: np.ndarray, reward: GoReward, count: int) -> list[Lov
 def moves_of_game(match: Match, game: int) -> list[int]:
     """The actions of one game of a match, the opening's left out."""
     return [int(action) for action in match.actions[:, game] if action >= 0]
-
-
-def opening_moves(match: Match, game: int) -> int:
-    """Moves played before the agents took over."""
-    return int(match.openings[game, META, rules.MOVES])
 
 
 @dataclass(frozen=True)
