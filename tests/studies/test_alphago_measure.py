@@ -16,7 +16,6 @@ from foolsgold.studies.alphago_measure import (
     Snapshot,
     loved_and_lost,
     moves_of_game,
-    opening_moves,
     proxy_for_first,
     read_meter,
     trajectory,
@@ -116,7 +115,6 @@ def test_moves_of_a_game_stop_at_its_end():
     match = drawn_match([columns(4), columns(4)], [15.5, -15.5])
     assert moves_of_game(match, 0) == [3, 25, 25]
     assert moves_of_game(match, 1) == [4, 25, 7, 25, 25]
-    assert opening_moves(match, 0) == 2
 
 
 @pytest.fixture(scope="module")
