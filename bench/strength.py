@@ -24,7 +24,7 @@ from foolsgold.audit.gnugo import GnuGoMatch, find_gnugo, play_against_gnugo
 from foolsgold.audit.match import Agent
 from foolsgold.environments.go.board import check_size
 from foolsgold.errors import UserError
-from foolsgold.objectives.statistics import elo_difference, wilson_interval
+from foolsgold.objectives.statistics import wilson_interval
 from foolsgold.policies.go_network import GoNetwork, NetworkSize
 from foolsgold.policies.inference import describe_device
 from foolsgold.policies.search import SearchSettings
@@ -136,7 +136,7 @@ def main(arguments: Arguments) -> None:
     half = match.games // 2
     print(f"trained on {trained_games:,} games of self-play")
     print(f"won {match.wins:g} of {match.games} against GNU Go level {match.level}, komi {match.komi:g}")
-    print(f"win rate {rate:.1%} [{low:.1%}, {high:.1%}] (Wilson 95 %), {elo_difference(rate):+.0f} Elo")
+    print(f"win rate {rate:.1%} [{low:.1%}, {high:.1%}] (Wilson 95 %)")
     print(f"as Black {match.wins_as_black:g} of {half}, as White {match.wins_as_white:g} of {half}; {seconds:.0f} s")
     if match.illegal_moves:
         print(f"{match.illegal_moves} moves of GNU Go broke the superko rule and counted as passes")
