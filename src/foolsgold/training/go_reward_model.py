@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from foolsgold.environments.go.features import REWARD_PLANES, reward_planes
-from foolsgold.environments.go.rules import BLACK, WHITE
+from foolsgold.environments.go.rules import BLACK, META, SIZE, WHITE
 from foolsgold.objectives.preference import preference_cross_entropy
 from foolsgold.rewards.go_reward_model import GoRewardModel
 from foolsgold.training.go_learner import has_fast_bf16
@@ -43,7 +43,7 @@ def pair_planes(pairs: BoardPairs) -> np.ndarray:
     """Both boards of each pair as their judged side sees them: float32 `[2 K, REWARD_PLANES, N, N]`, all a, then b."""
     boards = pairs.pool[np.concatenate([pairs.a, pairs.b])]
     color = np.concatenate([pairs.color, pairs.color])
-    size = int(boards[0, -1, 0])
+    size = int(boards[0, META, SIZE])
     planes = np.empty((len(boards), REWARD_PLANES, size, size), np.float32)
     for side in (BLACK, WHITE):
         if (color == side).any():

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from foolsgold.environments.go.rules import META, MOVES
 from foolsgold.policies.go_network import GoNetwork
 from foolsgold.policies.inference import go_evaluator
 from foolsgold.policies.search import Referee
@@ -130,7 +131,7 @@ class SelfPlay:
         agree = np.sign(games.result) == np.sign(games.score)
         metrics = {
             "games_per_second": len(games.result) / seconds,
-            "moves_a_game": float(games.states[:, -1, 3].mean()),
+            "moves_a_game": float(games.states[:, META, MOVES].mean()),
             "referee_black_wins": float((games.result > 0).mean()),
             "referee_agrees_with_score": float(agree.mean()),
             "referee_margin": float(np.abs(games.margin).mean()),
