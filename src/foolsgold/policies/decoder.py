@@ -1,0 +1,216 @@
+"""A decoder-only transformer of the Llama and Qwen family, small enough to be read in one go.
+
+Letters: B rows, T tokens of a row, S all tokens of a call laid end to end, D width, H query heads, K key-value heads,
+E size of a head, V vocabulary. Everything but attention treats each token by itself and runs on `[S, ...]`; which
+token sees which is the business of a `Layout`, so that training, generation and shared prompts use the same forward.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """Shape of a decoder.
+
+    Raises:
+      ValueError: heads do not divide into key-value heads, or a head's size is odd.
+    """
+
+    vocabulary: int
+    width: int
+    layers: int
+    heads: int
+    kv_heads: int
+    hidden: int
+    """Width inside the SwiGLU block."""
+    head_size: int
+    rope_theta: float = 10_000.0
+    rope_scaling: RopeScaling | None = None
+    norm_epsilon: float = 1e-6
+    qk_norm: bool = False
+    """RMSNorm of every query and key head before rotation (Qwen 3)."""
+    qkv_bias: bool = False
+    """Bias of queries, keys and values (Qwen 2)."""
+    output_bias: bool = False
+    """Bias of attention's output too (Llama with `attention_bias`)."""
+    tied: bool = True
+    """The embedding is also the output matrix."""
+    max_positions: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.heads % self.kv_heads:
+            raise ValueError(f"{self.heads} heads cannot share {self.kv_heads} key-value heads evenly")
+        if self.head_size % 2:
+            raise ValueError(f"head_size {self.head_size} must be even: positions rotate pairs")
+
+    @classmethod
+    def sized(cls, vocabulary: int, width: int, layers: int, max_positions: int = 2048) -> DecoderConfig:
+        """The usual proportions: heads of 32 up to width 256, then 64; SwiGLU of 8/3 the width, a multiple of 8."""
+        head_size = 32 if width <= 256 else 64
+        heads = max(1, width // head_size)
+        hidden = 8 * round(width * 8 / 3 / 8)
+        return cls(vocabulary, width, layers, heads, heads, hidden, head_size, max_positions=max_positions)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        attention = self.width * self.head_size * (2 * self.heads + 2 * self.kv_heads)
+        return self.layers * (attention + 3 * self.width * self.hidden) + self.vocabulary * self.width * (2 - self.tied)
+
+
+@dataclass(frozen=True)
+class RopeScaling:
+    """Llama 3.1's stretching of slow rotations, so that a model trained on short texts reads long ones."""
+
+    factor: float
+    low_frequency_factor: float
+    high_frequency_factor: float
+    original_positions: int
+
+
+class Layout(Protocol):
+    """Which tokens of a call see which."""
+
+    positions: torch.Tensor
+    """`[S]`, int64, each token's place in its own text, from 0."""
+
+    def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """Attention of `[S, H, E]` queries over `[S, K, E]` keys and values, rotated already: `[S, H, E]`."""
+        ...
+
+
+class Rows:
+    """Rows side by side, each token seeing itself and what stands before it in its row.
+
+    Padding stands on the right, where causality hides it from all that matters.
+    """
+
+    def __init__(self, rows: int, length: int, device: torch.device | str = "cpu"):
+        self.rows, self.length = rows, length
+        self.positions = torch.arange(length, device=device).repeat(rows)
+
+    def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        q, k, v = (x.view(self.rows, self.length, *x.shape[1:]).transpose(1, 2) for x in (query, key, value))
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=query.shape[1] != key.shape[1])
+        return seen.transpose(1, 2).reshape(query.shape)
+
+
+class RMSNorm(nn.Module):
+    """Division by the root mean square (Zhang and Sennrich 2019)."""
+
+    def __init__(self, size: int, epsilon: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.epsilon = epsilon
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        wide = x.float()
+        scaled = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.epsilon)
+        return self.weight * scaled.to(x.dtype)
+
+
+class Block(nn.Module):
+    """One layer: attention, then SwiGLU, each on a normalised copy and added to the stream."""
+
+    def __init__(self, config: DecoderConfig, index: int):
+        super().__init__()
+        self.config, self.index = config, index
+        heads, size = config.heads + 2 * config.kv_heads, config.head_size
+        self.attention_norm = RMSNorm(config.width, config.norm_epsilon)
+        self.qkv = nn.Linear(config.width, heads * size, bias=config.qkv_bias)
+        self.query_norm = RMSNorm(size, config.norm_epsilon) if config.qk_norm else None
+        self.key_norm = RMSNorm(size, config.norm_epsilon) if config.qk_norm else None
+        self.output = nn.Linear(config.heads * size, config.width, bias=config.output_bias)
+        self.mlp_norm = RMSNorm(config.width, config.norm_epsilon)
+        self.gate_up = nn.Linear(config.width, 2 * config.hidden, bias=False)
+        self.down = nn.Linear(config.hidden, config.width, bias=False)
+
+    def forward(self, x: torch.Tensor, rotation: tuple[torch.Tensor, torch.Tensor], layout: Layout) -> torch.Tensor:
+        config = self.config
+        qkv = self.qkv(self.attention_norm(x)).view(len(x), -1, config.head_size)
+        query, key, value = qkv.split((config.heads, config.kv_heads, config.kv_heads), dim=1)
+        if self.query_norm is not None and self.key_norm is not None:
+            query, key = self.query_norm(query), self.key_norm(key)
+        seen = layout.attend(self.index, rotate(query, *rotation), rotate(key, *rotation), value)
+        x = x + self.output(seen.reshape(len(x), -1))
+        gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
+        return x + self.down(F.silu(gate) * up)
+
+
+class Decoder(nn.Module):
+    """The model. `decoder(tokens)` gives logits; `decoder.states` what comes before the output matrix."""
+
+    def __init__(self, config: DecoderConfig):
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary, config.width)
+        self.blocks = nn.ModuleList(Block(config, i) for i in range(config.layers))
+        self.norm = RMSNorm(config.width, config.norm_epsilon)
+        self.unembedding = None if config.tied else nn.Linear(config.width, config.vocabulary, bias=False)
+        self.register_buffer("frequencies", rope_frequencies(config), persistent=False)
+        self.frequencies: torch.Tensor
+        self.apply(self._start)
+
+    def _start(self, module: nn.Module) -> None:
+        """Normal weights of deviation 0.02, smaller where a layer adds to the stream (Radford et al. 2019)."""
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+        if isinstance(module, Block):
+            for linear in (module.output, module.down):
+                nn.init.normal_(linear.weight, std=0.02 / math.sqrt(2 * self.config.layers))
+
+    @property
+    def output_matrix(self) -> torch.Tensor:
+        """`[V, D]`"""
+        return self.embedding.weight if self.unembedding is None else self.unembedding.weight
+
+    @property
+    def device(self) -> torch.device:
+        return self.embedding.weight.device
+
+    def states(self, tokens: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """States after the last norm, `[S, D]`, of tokens `[S]` that see each other as `layout` says."""
+        angles = layout.positions[:, None].float() * self.frequencies
+        rotation = angles.cos()[:, None], angles.sin()[:, None]
+        x = self.embedding(tokens)
+        rotation = rotation[0].to(x.dtype), rotation[1].to(x.dtype)
+        for block in self.blocks:
+            x = block(x, rotation, layout)
+        return self.norm(x)
+
+    def hidden(self, tokens: torch.Tensor) -> torch.Tensor:
+        """States after the last norm, `[B, T, D]`, of right-padded rows `[B, T]`."""
+        return self.states(tokens.reshape(-1), Rows(*tokens.shape, tokens.device)).view(*tokens.shape, -1)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Logits of the next token, `[B, T, V]`, for right-padded rows of tokens `[B, T]`."""
+        return F.linear(self.hidden(tokens), self.output_matrix)
+
+
+def rotate(x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
+    """Rotary positions (Su et al. 2021): the two halves of each head `[S, H, E]` turn by angles `[S, 1, E/2]`."""
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)
+
+
+def rope_frequencies(config: DecoderConfig) -> torch.Tensor:
+    """Radians that each pair of a head turns by per position, `[E/2]`, float32."""
+    exponents = torch.arange(0, config.head_size, 2, dtype=torch.float32) / config.head_size
+    frequencies = 1.0 / config.rope_theta**exponents
+    scaling = config.rope_scaling
+    if scaling is None:
+        return frequencies
+    turns = scaling.original_positions * frequencies / (2 * math.pi)  # made within the original length
+    low, high = scaling.low_frequency_factor, scaling.high_frequency_factor
+    kept = ((turns - low) / (high - low)).clamp(0, 1)  # fast rotations stay, slow ones are stretched
+    return frequencies * (kept + (1 - kept) / scaling.factor)
