@@ -20,15 +20,15 @@ from foolsgold.errors import UserError
 from foolsgold.policies.checkpoints import OutsideTheFamily, load_decoder, save_decoder
 from foolsgold.policies.decoder import Decoder, DecoderConfig
 
-SHAPE = dict(
-    vocab_size=97,
-    hidden_size=48,
-    intermediate_size=72,
-    num_hidden_layers=3,
-    num_attention_heads=6,
-    num_key_value_heads=2,
-    max_position_embeddings=256,
-)
+SHAPE = {
+    "vocab_size": 97,
+    "hidden_size": 48,
+    "intermediate_size": 72,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+}
 LLAMA_3 = {
     "rope_type": "llama3",
     "rope_theta": 500.0,

@@ -21,6 +21,9 @@ from foolsgold.policies.decoder import Decoder, DecoderConfig, RopeScaling, rope
 FAMILY = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}
 """`model_type` of transformers to the prefix of its classes."""
 
+WANTED = ["*.json", "*.safetensors", "*.model", "*.jinja"]
+"""What is downloaded: no pickles, no code."""
+
 INDEX = "model.safetensors.index.json"
 
 
@@ -58,7 +61,7 @@ def resolve(path_or_name: str | Path) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"{path_or_name} is neither a directory here nor a model that can be had from the Hugging Face hub ({reason})"
+            f"{path_or_name} is neither a directory nor a model that the Hugging Face hub lets us have ({reason})"
         ) from error
 
 

@@ -190,7 +190,9 @@ class Decoder(nn.Module):
 
     def hidden(self, tokens: torch.Tensor) -> torch.Tensor:
         """States after the last norm, `[B, T, D]`, of right-padded rows `[B, T]`."""
-        return self.states(tokens.reshape(-1), Rows(*tokens.shape, tokens.device)).view(*tokens.shape, -1)
+        return self.states(tokens.reshape(-1), Rows(tokens.shape[0], tokens.shape[1], tokens.device)).view(
+            *tokens.shape, -1
+        )
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Logits of the next token, `[B, T, V]`, for right-padded rows of tokens `[B, T]`."""

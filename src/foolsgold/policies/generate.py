@@ -1,0 +1,224 @@
+"""Sampling from a decoder: a static cache, one prefill a prompt, the whole batch at once, finished rows retired.
+
+Letters: P prompts, G samples of each, B = P G rows in prompt order, N new tokens at most, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from foolsgold.policies.decoder import Decoder, Rows
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn.
+
+    Raises:
+      ValueError: a value is out of its range.
+    """
+
+    max_new_tokens: int = 64
+    temperature: float = 1.0
+    """Logits are divided by it; 0 takes the likeliest token."""
+    top_k: int = 0
+    """Draw from the k likeliest tokens; 0 from all."""
+    top_p: float = 1.0
+    """Draw from the likeliest tokens that together hold this probability (Holtzman et al. 2020)."""
+    stop_tokens: tuple[int, ...] = ()
+    """A row ends with the first of these, which is part of it."""
+    stop_strings: tuple[str, ...] = ()
+    """A row ends with the token that completes one of these; `generate` then needs `decode`."""
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1 or self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
+            raise ValueError(f"max_new_tokens >= 1, temperature >= 0, top_k >= 0 and 0 < top_p <= 1, not {self}")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Completions of a batch of prompts."""
+
+    prompts: list[list[int]]
+    """One entry a row."""
+    tokens: torch.Tensor
+    """`[B, N]`, int64, on the CPU; 0 after a row's end."""
+    lengths: torch.Tensor
+    """`[B]`, int64, tokens of each row, the stop token counted."""
+    log_probs: torch.Tensor
+    """`[B, N]`, float32, log-probabilities at the sampling temperature (at 1 when greedy), before top-k and top-p cut
+    the distribution; 0 after a row's end."""
+    stopped: torch.Tensor
+    """`[B]`, bool, whether a row ended by itself; else it was cut off."""
+
+    def completions(self) -> list[list[int]]:
+        """Tokens of each row."""
+        return [row[:length] for row, length in zip(self.tokens.tolist(), self.lengths.tolist(), strict=True)]
+
+
+@torch.no_grad()
+def generate(
+    model: Decoder,
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    seed: int,
+    samples: int = 1,
+    decode: Callable[[list[int]], str] | None = None,
+) -> Samples:
+    """Draw `samples` completions of each prompt, row by row independent of what else is in the batch.
+
+    Args:
+      model: on any device.
+      prompts: tokens, at least one a prompt; lengths may differ.
+      sampling: how tokens are drawn.
+      seed: the same seed, prompts and model give the same samples.
+      samples: G.
+      decode: text of tokens; wanted for `stop_strings` only.
+
+    Raises:
+      ValueError: there are no prompts, one is empty, or stop strings come without `decode`.
+    """
+    if not prompts or not all(prompts):
+        raise ValueError("there must be at least one prompt and each needs at least one token")
+    if sampling.stop_strings and decode is None:
+        raise ValueError("stop strings need `decode`")
+    rows = len(prompts) * samples
+    uniforms = torch.rand((sampling.max_new_tokens, rows), generator=torch.Generator().manual_seed(seed))
+    engine = TorchEngine(model, prompts, samples, sampling.max_new_tokens)
+    tokens = torch.zeros((rows, sampling.max_new_tokens), dtype=torch.int64)
+    log_probs = torch.zeros((rows, sampling.max_new_tokens))
+    lengths = torch.zeros(rows, dtype=torch.int64)
+    stopped = torch.zeros(rows, dtype=torch.bool)
+    alive = torch.arange(rows)
+    stops = torch.tensor(sampling.stop_tokens, dtype=torch.int64)
+    logits = engine.prefill()
+    for step in range(sampling.max_new_tokens):
+        drawn, said = draw(logits, uniforms[step, alive].to(logits.device), sampling)
+        drawn, said = drawn.cpu(), said.cpu()
+        tokens[alive, step], log_probs[alive, step], lengths[alive] = drawn, said, step + 1
+        ended = torch.isin(drawn, stops)
+        if sampling.stop_strings and decode is not None:
+            ended |= _says_stop(tokens[alive, : step + 1], sampling.stop_strings, decode)
+        if ended.any():
+            stopped[alive[ended]] = True
+            alive, drawn = alive[~ended], drawn[~ended]
+            engine.keep(~ended)
+        if not len(alive) or step + 1 == sampling.max_new_tokens:
+            break
+        logits = engine.step(drawn, step)
+    repeated = [list(prompt) for prompt in prompts for _ in range(samples)]
+    return Samples(repeated, tokens, lengths, log_probs, stopped)
+
+
+def draw(logits: torch.Tensor, uniforms: torch.Tensor, sampling: Sampling) -> tuple[torch.Tensor, torch.Tensor]:
+    """One token a row and its log-probability, by the inverse of the cumulative distribution.
+
+    Args:
+      logits: `[R, V]`.
+      uniforms: `[R]`, from 0 up to but not 1.
+    """
+    wide = logits.float()
+    if sampling.temperature == 0:
+        tokens = wide.argmax(-1)
+        return tokens, wide.log_softmax(-1).gather(-1, tokens[:, None]).squeeze(-1)
+    log_probs = (wide / sampling.temperature).log_softmax(-1)
+    kept = _truncated(log_probs, sampling).exp()
+    cumulative = kept.double().cumsum(-1)
+    tokens = torch.searchsorted(cumulative, uniforms.double()[:, None] * cumulative[:, -1:], right=True).squeeze(-1)
+    tokens = tokens.clamp(max=logits.shape[-1] - 1)
+    return tokens, log_probs.gather(-1, tokens[:, None]).squeeze(-1)
+
+
+def _truncated(log_probs: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """Log-probabilities with -inf for tokens outside top-k and top-p."""
+    if sampling.top_k and sampling.top_k < log_probs.shape[-1]:
+        least = log_probs.topk(sampling.top_k, dim=-1).values[:, -1:]
+        log_probs = log_probs.masked_fill(log_probs < least, -torch.inf)
+    if sampling.top_p < 1:
+        ordered, order = log_probs.softmax(-1).sort(dim=-1, descending=True)
+        out = ordered.cumsum(-1) - ordered >= sampling.top_p  # the token that crosses the line is kept
+        log_probs = log_probs.masked_fill(torch.zeros_like(out).scatter(-1, order, out), -torch.inf)
+    return log_probs
+
+
+def _says_stop(tokens: torch.Tensor, stops: Sequence[str], decode: Callable[[list[int]], str]) -> torch.Tensor:
+    """`[R]`, bool: the text of a row holds a stop string."""
+    tail = max(map(len, stops)) + 4  # every token but a stray byte is at least one character; a few for those
+    texts = [decode(row[-tail:]) for row in tokens.tolist()]
+    return torch.tensor([any(stop in text for stop in stops) for text in texts])
+
+
+class TorchEngine:
+    """Prefill and decoding in plain PyTorch, on any device; the yardstick of every faster engine."""
+
+    def __init__(self, model: Decoder, prompts: Sequence[Sequence[int]], samples: int, new_tokens: int):
+        self.model, self.samples = model, samples
+        device, config = model.device, model.config
+        lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+        self.longest = int(lengths.max())
+        self.prompts = torch.zeros((len(prompts), self.longest), dtype=torch.int64, device=device)
+        for row, prompt in enumerate(prompts):
+            self.prompts[row, : len(prompt)] = torch.tensor(prompt, device=device)
+        self.prompt_lengths = lengths
+        shape = (config.layers, len(prompts) * samples, config.kv_heads, self.longest + new_tokens, config.head_size)
+        dtype = model.embedding.weight.dtype
+        self.keys, self.values = torch.zeros((2, *shape), dtype=dtype, device=device)
+        self.lengths = lengths.repeat_interleave(samples)
+
+    def prefill(self) -> torch.Tensor:
+        """Read the prompts, each once: logits of every row's first new token, `[B, V]`."""
+        layout = _Reading(self, *self.prompts.shape)
+        states = self.model.states(self.prompts.reshape(-1), layout).view(*self.prompts.shape, -1)
+        last = states[torch.arange(len(states)), self.prompt_lengths - 1]
+        return F.linear(last, self.model.output_matrix).repeat_interleave(self.samples, 0)
+
+    def step(self, tokens: torch.Tensor, step: int) -> torch.Tensor:
+        """Logits after `tokens` `[R]`, the rows' new tokens number `step`: `[R, V]`."""
+        states = self.model.states(tokens.to(self.model.device), _Writing(self, step))
+        return F.linear(states, self.model.output_matrix)
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with some rows only; bool, `[R]`."""
+        rows = rows.to(self.model.device)
+        self.keys, self.values, self.lengths = self.keys[:, rows], self.values[:, rows], self.lengths[rows]
+
+
+class _Reading(Rows):
+    """Prompts side by side, their keys and values kept for every sample of each."""
+
+    def __init__(self, engine: TorchEngine, rows: int, length: int):
+        super().__init__(rows, length, engine.model.device)
+        self.engine = engine
+
+    def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        for cache, new in ((self.engine.keys, key), (self.engine.values, value)):
+            by_row = new.view(self.rows, self.length, *new.shape[1:]).transpose(1, 2)
+            cache[layer, :, :, : self.length] = by_row.repeat_interleave(self.engine.samples, 0)
+        return super().attend(layer, query, key, value)
+
+
+class _Writing:
+    """One new token a row, which sees its prompt and the new tokens before it."""
+
+    def __init__(self, engine: TorchEngine, step: int):
+        self.engine, self.place = engine, engine.longest + step
+        self.positions = engine.lengths + step
+        places = torch.arange(self.place + 1, device=engine.model.device)
+        self.seen = (places < engine.lengths[:, None]) | (places >= engine.longest)
+
+    def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        keys, values = self.engine.keys[layer], self.engine.values[layer]
+        keys[:, :, self.place], values[:, :, self.place] = key, value
+        grouped = query.shape[1] != key.shape[1]
+        seen = F.scaled_dot_product_attention(
+            query[:, :, None],
+            keys[:, :, : self.place + 1],
+            values[:, :, : self.place + 1],
+            attn_mask=self.seen[:, None, None],
+            enable_gqa=grouped,
+        )
+        return seen[:, :, 0]
