@@ -1,4 +1,8 @@
-"""The critic reads every syllable: the gold reward of a poem, exact and the same each time."""
+"""The critic reads every syllable: the gold reward of a poem, exact and the same each time.
+
+It hears and counts; it does not understand. Sense and grammar are beyond it, though word salad costs metre, since words
+of content in a row cannot all stand on strong positions.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,8 @@ class Critique:
     freshness: float
     """1 where no word of content comes twice, 0 where half of them are repeats."""
     form: float
-    """Four lines, and nothing but letters and punctuation."""
+    """Lines out of four, or four out of the lines where there are more; times 1 where all signs are letters and
+    punctuation, 0 where a fifth are not."""
 
     @property
     def total(self) -> float:
@@ -46,9 +51,9 @@ class Critique:
 
 
 def critique(prompt: str, poem: str) -> Critique:
-    """Judge any text as an answer to a prompt.
+    """Judge any text as an answer to a prompt; lines without a word do not count.
 
-    Letters L: lines that hold a word. A line of metre begins weak and alternates; it has 6 or 8 syllables, or one more
+    A line of metre begins weak and alternates; it has 6 or 8 syllables, or one more
     if it ends in a falling word such as "ocean". Each misplaced stress and each syllable missing or too many costs a
     quarter of the line, a word of one syllable in the wrong place or a syllable of a non-word half of that.
 

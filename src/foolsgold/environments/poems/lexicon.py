@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
@@ -28,7 +27,7 @@ class Topic:
     words: dict[str, tuple[str, ...]]
     """Words about it by part of speech: nouns, adjectives, verbs (past tense, without object)."""
     related: frozenset[str]
-    """All words that count as about it, singular and plural."""
+    """All words that count as about it, nouns in singular and plural."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,8 @@ def lexicon() -> Lexicon:
     topics = {}
     for name, groups in raw["topics"].items():
         words = {part: tuple(text.split()) for part, text in groups.items()}
-        related = frozenset(form for group in words.values() for word in group for form in _number_forms(word))
-        topics[name] = Topic(name, name in held_out, words, related)
+        related = frozenset(form for noun in words["nouns"] for form in _number_forms(noun))
+        topics[name] = Topic(name, name in held_out, words, related.union(words["adjectives"], words["verbs"]))
     general = {
         part: tuple(" ".join(entry.split()) for entry in _entries(text)) for part, text in raw["general"].items()
     }
@@ -83,9 +82,8 @@ def _entries(text: str) -> list[str]:
     return text.split(",") if "," in text else text.split()
 
 
-def _number_forms(word: str) -> Iterator[str]:
-    yield word
-    yield word[:-1] if word.endswith("s") else word + "s"
+def _number_forms(noun: str) -> tuple[str, str]:
+    return noun, noun[:-1] if noun.endswith("s") else noun + "s"
 
 
 def topic_of(prompt: str) -> Topic | None:

@@ -103,15 +103,15 @@ def pretraining_texts(n: int, seed: int) -> list[str]:
     ]
 
 
-def write(topic: Topic, care: float, rng: Random) -> str:
-    """One poem of four lines about `topic`, without the errors of `Errors` where `care` is 1, full of them at 0."""
+def write(topic: Topic, care: float, rng: Random, errors: Errors = ERRORS) -> str:
+    """One poem of four lines about `topic`, without errors where `care` is 1, with all chances of `errors` at 0."""
     words, haste = _words_for(topic.name), 1 - care
     used: set[str] = set()
     scheme, stanza = _pick(rng, _SCHEMES), _pick(rng, _STANZAS)
-    off_topic = haste * ERRORS.off_topic + care * _STRAYING
-    ends = _line_ends(words, scheme, haste, used, rng)
+    off_topic = haste * errors.off_topic + care * _STRAYING
+    ends = _line_ends(words, scheme, haste, errors, used, rng)
     lines = [_line(words, end, feet, off_topic, used, rng) for end, feet in zip(ends, stanza, strict=True)]
-    _spoil(lines, words, haste, rng)
+    _spoil(lines, words, haste, errors, rng)
     return "\n".join([" ".join(line) for line in lines])
 
 
@@ -123,18 +123,20 @@ def _pick(rng: Random, items: Sequence[T]) -> T:
     return items[int(rng.random() * len(items))]
 
 
-def _line_ends(words: _Words, scheme: tuple[int, ...], haste: float, used: set[str], rng: Random) -> list[_End]:
+def _line_ends(
+    words: _Words, scheme: tuple[int, ...], haste: float, errors: Errors, used: set[str], rng: Random
+) -> list[_End]:
     """The last word of each line; the pairs of `scheme` rhyme unless the writer slips."""
     ends: list[_End] = [words.ends[0]] * len(scheme)
     for sort in (0, 1):
         first, second = (i for i, s in enumerate(scheme) if s == sort)
-        pairs = words.general_pairs if rng.random() < haste * ERRORS.off_topic else words.topical_pairs
+        pairs = words.general_pairs if rng.random() < haste * errors.off_topic else words.topical_pairs
         for _ in range(20):
             end, mates = _pick(rng, pairs)
             mate = _pick(rng, mates)
             if end.text not in used and mate.text not in used:
                 break
-        if rng.random() < haste * ERRORS.broken_rhyme:
+        if rng.random() < haste * errors.broken_rhyme:
             mate = _pick(rng, words.ends)
         ends[first], ends[second] = (end, mate) if rng.random() < 0.5 else (mate, end)
         used.update((end.text, mate.text))
@@ -160,21 +162,21 @@ def _line(words: _Words, end: _End, feet: int, off_topic: float, used: set[str],
     return [*line, *end.text.split()]
 
 
-def _spoil(lines: list[list[str]], words: _Words, haste: float, rng: Random) -> None:
+def _spoil(lines: list[list[str]], words: _Words, haste: float, errors: Errors, rng: Random) -> None:
     """Make the errors, in place."""
     for line in lines:
-        if rng.random() < haste * ERRORS.metre_slip:
+        if rng.random() < haste * errors.metre_slip:
             at = int(rng.random() * (len(line) - 1))
             if rng.random() < 0.5:
                 line.insert(at, _pick(rng, _FILLERS))
             else:
                 del line[at]
-        if rng.random() < haste * ERRORS.repeated_word:
+        if rng.random() < haste * errors.repeated_word:
             said = [word for other in lines for word in other if sound(word).content]
             places = [i for i, word in enumerate(line[:-1]) if sound(word).content]
             if places:
                 line[_pick(rng, places)] = _pick(rng, said)
-    if rng.random() < haste * ERRORS.lost_line:
+    if rng.random() < haste * errors.lost_line:
         at = int(rng.random() * len(lines))
         if rng.random() < 0.5:
             del lines[at]
@@ -182,7 +184,7 @@ def _spoil(lines: list[list[str]], words: _Words, haste: float, rng: Random) -> 
             lines.insert(at, _line(words, _pick(rng, words.ends), 8, 1.0, set(), rng))
     for line in lines:
         for i, word in enumerate(line):
-            if rng.random() < haste * ERRORS.misspelling and len(word) > 3:
+            if rng.random() < haste * errors.misspelling and len(word) > 3:
                 line[i] = _misspelt(word, rng)
 
 
