@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from foolsgold.objectives.kl import AdaptiveKL, exact_kl, k1, k2, k3, sequence_kl
+from foolsgold.objectives.kl import AdaptiveKL, exact_kl, k1, k2, k3, sequence_kl, weighted_k3
 
 
 def test_estimators_worked_by_hand():
@@ -37,6 +37,18 @@ def test_expected_gradient_of_k2_is_that_of_the_kl():
     log_p = logits.log_softmax(-1)
     expected = (log_p.detach().exp() * k2(log_p, ref_logits.log_softmax(-1))).sum()
     (got,) = torch.autograd.grad(expected, logits)
+    assert torch.allclose(got, true, atol=1e-12)
+
+
+@pytest.mark.parametrize("old_logits", [[0.3, -0.8, 1.1], [0.0, 0.5, 0.2]], ids=["on policy", "stale"])
+def test_expected_value_and_gradient_of_weighted_k3_are_those_of_the_kl(old_logits):
+    logits = torch.tensor([0.3, -0.8, 1.1], dtype=torch.float64, requires_grad=True)
+    ref_logits = torch.tensor([1.0, 0.2, -0.5], dtype=torch.float64)
+    old_log_p = torch.tensor(old_logits, dtype=torch.float64).log_softmax(-1)
+    kl = exact_kl(logits, ref_logits)
+    expected = (old_log_p.exp() * weighted_k3(logits.log_softmax(-1), old_log_p, ref_logits.log_softmax(-1))).sum()
+    assert expected.item() == pytest.approx(kl.item())
+    (true,), (got,) = torch.autograd.grad(kl, logits), torch.autograd.grad(expected, logits)
     assert torch.allclose(got, true, atol=1e-12)
 
 

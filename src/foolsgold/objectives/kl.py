@@ -26,7 +26,7 @@ def k1(log_prob: torch.Tensor, ref_log_prob: torch.Tensor) -> torch.Tensor:
 
 
 def k2(log_prob: torch.Tensor, ref_log_prob: torch.Tensor) -> torch.Tensor:
-    """Half the squared log ratio, nats: biased, little where the two are near; its gradient is the KL's, unbiased.
+    """Half the squared log ratio, nats: biased, little where the two are near; on policy its gradient is the KL's.
 
     Arguments, shape and source: as for `k1`.
     """
@@ -36,11 +36,27 @@ def k2(log_prob: torch.Tensor, ref_log_prob: torch.Tensor) -> torch.Tensor:
 def k3(log_prob: torch.Tensor, ref_log_prob: torch.Tensor) -> torch.Tensor:
     """Log ratio with a control variate, nats: unbiased, never negative, of low variance where the two are near.
 
-    Unbiased only as long as the policy can draw whatever the reference can: not after top-k sampling.
+    Unbiased only as long as the policy can draw whatever the reference can: not after top-k sampling. Its gradient is
+    not the KL's: for a term of a loss, take `weighted_k3` or `k2`.
     Arguments, shape and source: as for `k1`.
     """
     log_ratio = ref_log_prob - log_prob
     return log_ratio.expm1() - log_ratio
+
+
+def weighted_k3(log_prob: torch.Tensor, old_log_prob: torch.Tensor, ref_log_prob: torch.Tensor) -> torch.Tensor:
+    """k3 times the ratio to the policy that drew the tokens, nats: value *and* gradient are the KL's, unbiased.
+
+    The ratio carries a gradient even where it is 1, and that is the part which k3 alone lacks.
+
+    Args:
+      log_prob: of the policy being trained, nats.
+      old_log_prob: of the policy that drew the tokens, nats.
+      ref_log_prob: of the reference, nats.
+
+    Source: DeepSeek-AI 2025 (DeepSeek-V3.2), equation 7.
+    """
+    return (log_prob - old_log_prob).exp() * k3(log_prob, ref_log_prob)
 
 
 def exact_kl(logits: torch.Tensor, ref_logits: torch.Tensor) -> torch.Tensor:
