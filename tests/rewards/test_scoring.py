@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foolsgold.errors import UserError
@@ -68,6 +68,7 @@ rewards_of_trl = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(rewards_of_trl, st.data())
 def test_the_total_is_that_of_trl(components, data):
     """The lines of GRPOTrainer that add the rewards up, in torch."""

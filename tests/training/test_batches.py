@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foolsgold.errors import UserError
@@ -41,6 +41,7 @@ def test_the_first_token_of_all_is_nobodys_target():
 ids = st.lists(st.integers(1, 99), max_size=12)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(ids, ids), min_size=1, max_size=5), st.integers(2, 20))
 def test_the_mask_picks_the_completions_tokens(pairs, max_length):
     batch = pad_pairs(pairs, pad=0, max_length=max_length)
@@ -69,6 +70,7 @@ def test_without_a_prompt_the_completion_has_all_the_room():
     assert truncated([], [4, 5, 6], 2) == ([], [4, 5])
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(1, 25), st.integers(0, 5))
 def test_each_row_comes_once_an_epoch(n, batch, seed):
     steps = -(-3 * n // batch)
@@ -96,6 +98,7 @@ def test_no_rows_are_refused():
         batch_indices(0, 4, 0, seed=0)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 90), st.integers(1, 9), st.integers(1, 4), st.integers(0, 3))
 def test_grouped_orders_are_permutations(n, batch, window, epoch):
     lengths = np.random.default_rng(n).integers(1, 100, n)

@@ -32,9 +32,7 @@ def pack(texts: Iterable[Sequence[int]], block: int, eos: int) -> np.ndarray:
     stream = np.concatenate(parts) if parts else ends[:0]
     n = len(stream) // block
     if not n:
-        raise UserError(
-            f"the texts have {len(stream)} tokens, too few for one block of {block}; give more texts"
-        )
+        raise UserError(f"the texts have {len(stream)} tokens, too few for one block of {block}; give more texts")
     return stream[: n * block].reshape(n, block)
 
 
