@@ -1,7 +1,8 @@
 """Calls of other people's code that come back in time, or are left behind.
 
 Python cannot end a thread. A call past its limit goes on in the background, unseen, until it returns or the program
-ends; what must really be stopped belongs into a process of its own.
+ends. One that never lets other threads run, such as a regular expression that backtracks for hours, is not even
+noticed. What must really be stopped belongs into a process of its own.
 """
 
 from __future__ import annotations
