@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from foolsgold.policies import fused
+
 
 @dataclass(frozen=True)
 class DecoderConfig:
@@ -114,11 +116,18 @@ class RMSNorm(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         wide = x.float()
         scaled = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.epsilon)
-        return self.weight * scaled.to(x.dtype)
+        return self.weight * scaled.to(self.weight.dtype)
+
+    def after_adding(self, stream: torch.Tensor, branch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The stream with the branch added, both `[S, D]`, and that normalised."""
+        if fused.usable(self.weight):
+            return fused.add_norm(stream, branch, self.weight, self.epsilon)
+        stream = stream + branch
+        return stream, self(stream)
 
 
 class Block(nn.Module):
-    """One layer: attention, then SwiGLU, each on a normalised copy and added to the stream."""
+    """One layer: attention, then SwiGLU; each reads a normalised copy of the stream and is added to it."""
 
     def __init__(self, config: DecoderConfig, index: int):
         super().__init__()
@@ -133,16 +142,30 @@ class Block(nn.Module):
         self.gate_up = nn.Linear(config.width, 2 * config.hidden, bias=False)
         self.down = nn.Linear(config.hidden, config.width, bias=False)
 
-    def forward(self, x: torch.Tensor, rotation: tuple[torch.Tensor, torch.Tensor], layout: Layout) -> torch.Tensor:
+    def attention(self, x: torch.Tensor, layout: Layout, frequencies: torch.Tensor) -> torch.Tensor:
+        """What attention adds to the stream, `[S, D]`, for the normalised stream `[S, D]`."""
         config = self.config
-        qkv = self.qkv(self.attention_norm(x)).view(len(x), -1, config.head_size)
-        query, key, value = qkv.split((config.heads, config.kv_heads, config.kv_heads), dim=1)
+        qkv = self.qkv(x)
+        if type(layout) is Rows and not config.qk_norm and layout.length <= fused.LONGEST and fused.usable(qkv):
+            turns = angles(layout.positions[: layout.length], frequencies)
+            by_row = qkv.view(layout.rows, layout.length, -1)
+            seen = fused.causal_attention(by_row, *turns, config.heads, config.kv_heads)
+            return self.output(seen.view(len(x), -1))
+        cosine, sine = (turn[:, None].to(x.dtype) for turn in angles(layout.positions, frequencies))
+        by_head = qkv.view(len(x), -1, config.head_size)
+        query, key, value = by_head.split((config.heads, config.kv_heads, config.kv_heads), dim=1)
         if self.query_norm is not None and self.key_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)
-        seen = layout.attend(self.index, rotate(query, *rotation), rotate(key, *rotation), value)
-        x = x + self.output(seen.reshape(len(x), -1))
-        gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
-        return x + self.down(F.silu(gate) * up)
+        seen = layout.attend(self.index, rotate(query, cosine, sine), rotate(key, cosine, sine), value)
+        return self.output(seen.reshape(len(x), -1))
+
+    def mlp(self, x: torch.Tensor) -> torch.Tensor:
+        """What the SwiGLU adds to the stream, `[S, D]`, for the normalised stream `[S, D]` (Shazeer 2020)."""
+        gate_up = self.gate_up(x)
+        if fused.usable(gate_up):
+            return self.down(fused.swiglu(gate_up))
+        gate, up = gate_up.chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)
 
 
 class Decoder(nn.Module):
@@ -180,13 +203,14 @@ class Decoder(nn.Module):
 
     def states(self, tokens: torch.Tensor, layout: Layout) -> torch.Tensor:
         """States after the last norm, `[S, D]`, of tokens `[S]` that see each other as `layout` says."""
-        angles = layout.positions[:, None].float() * self.frequencies
-        rotation = angles.cos()[:, None], angles.sin()[:, None]
-        x = self.embedding(tokens)
-        rotation = rotation[0].to(x.dtype), rotation[1].to(x.dtype)
-        for block in self.blocks:
-            x = block(x, rotation, layout)
-        return self.norm(x)
+        norms = [norm for block in self.blocks for norm in (block.attention_norm, block.mlp_norm)] + [self.norm]
+        branch = self.embedding(tokens)
+        wide = torch.float32 if fused.usable(branch) else branch.dtype
+        stream, x = norms[0].after_adding(torch.zeros_like(branch, dtype=wide), branch)
+        for i, block in enumerate(self.blocks):
+            stream, x = norms[2 * i + 1].after_adding(stream, block.attention(x, layout, self.frequencies))
+            stream, x = norms[2 * i + 2].after_adding(stream, block.mlp(x))
+        return x
 
     def hidden(self, tokens: torch.Tensor) -> torch.Tensor:
         """States after the last norm, `[B, T, D]`, of right-padded rows `[B, T]`."""
@@ -197,6 +221,12 @@ class Decoder(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Logits of the next token, `[B, T, V]`, for right-padded rows of tokens `[B, T]`."""
         return F.linear(self.hidden(tokens), self.output_matrix)
+
+
+def angles(positions: torch.Tensor, frequencies: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosine and sine, each `[S, E/2]` float32, of the angles that heads turn by at positions `[S]`."""
+    turns = positions[:, None].float() * frequencies
+    return turns.cos(), turns.sin()
 
 
 def rotate(x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from foolsgold.policies import fused
 from foolsgold.policies.decoder import Decoder
 
 CHUNK_ELEMENTS = 1 << 22
@@ -59,27 +60,43 @@ class _LinearLogProbs(torch.autograd.Function):
         found = torch.empty(len(states), dtype=torch.float32, device=states.device)
         totals = torch.empty_like(found)
         for rows in _chunks(len(states), len(matrix)):
-            logits = F.linear(states[rows], matrix).float().div_(temperature)
-            totals[rows] = logits.logsumexp(-1)
-            found[rows] = logits.gather(-1, targets[rows, None]).squeeze(-1)
+            found[rows], totals[rows] = _log_probs(F.linear(states[rows], matrix), targets[rows], temperature)
         ctx.save_for_backward(states, matrix, targets, totals)
         ctx.temperature = temperature
-        return found - totals
+        return found
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         (upstream,) = gradients
         states, matrix, targets, totals = ctx.saved_tensors
-        upstream = upstream.float() / ctx.temperature
+        upstream = upstream.float()
         to_states, to_matrix = torch.empty_like(states), torch.zeros_like(matrix)
         for rows in _chunks(len(states), len(matrix)):
-            logits = F.linear(states[rows], matrix).float().div_(ctx.temperature)
-            to_logits = (logits - totals[rows, None]).exp_().mul_(-upstream[rows, None])
-            to_logits.scatter_add_(-1, targets[rows, None], upstream[rows, None])
-            to_logits = to_logits.to(states.dtype)
+            logits = F.linear(states[rows], matrix)
+            to_logits = _to_logits(logits, targets[rows], ctx.temperature, totals[rows], upstream[rows])
             to_states[rows] = to_logits @ matrix
             to_matrix += to_logits.T @ states[rows]
         return to_states, to_matrix, None, None
+
+
+def _log_probs(logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-softmax at the targets and the log of the sums, each `[S]` float32."""
+    if fused.usable(logits):
+        return fused.log_probs_of(logits, targets, temperature)
+    scaled = logits.float() / temperature
+    totals = scaled.logsumexp(-1)
+    return scaled.gather(-1, targets[:, None]).squeeze(-1) - totals, totals
+
+
+def _to_logits(
+    logits: torch.Tensor, targets: torch.Tensor, temperature: float, totals: torch.Tensor, upstream: torch.Tensor
+) -> torch.Tensor:
+    """Gradient of `_log_probs`' first result with respect to the logits, which are overwritten."""
+    if fused.usable(logits):
+        return fused.log_probs_backward_(logits, targets, temperature, totals, upstream)
+    shares = (logits.float() / temperature - totals[:, None]).exp_()
+    shares.mul_(-upstream[:, None]).scatter_add_(-1, targets[:, None], upstream[:, None])
+    return shares.div_(temperature).to(logits.dtype)
 
 
 def _chunks(rows: int, vocabulary: int) -> list[slice]:
