@@ -1,0 +1,97 @@
+"""What a policy pays for leaving its reference, and how far it has gone.
+
+The reference is a frozen copy of the weights that a run starts with. The price is either a term of the loss or a fine
+on the reward; a fine can steer itself towards a target.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from foolsgold.errors import UserError
+from foolsgold.objectives.kl import AdaptiveKL, k1, k2, k3, sequence_kl, weighted_k3
+
+Term = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Maps log-probabilities of the policy, of the policy that drew the tokens and of the reference to nats a token."""
+
+TERMS: dict[str, Term] = {
+    "k1": lambda log_prob, old, reference: k1(log_prob, reference),
+    "k2": lambda log_prob, old, reference: k2(log_prob, reference),
+    "k3": lambda log_prob, old, reference: k3(log_prob, reference),
+    "weighted_k3": weighted_k3,
+}
+"""Terms of a loss by name. On average the gradient of k1 is zero and that of k3 not the KL's; both are here because
+published runs used them."""
+
+
+@dataclass(frozen=True)
+class KLSettings:
+    """Price of KL, in the unit of the reward (of the advantages, in the loss) a nat; by default there is none.
+
+    Raises:
+      UserError: a value is out of its range, or a target has no fine to steer.
+    """
+
+    in_loss: float = 0.0
+    """Price of a token's KL as a term of the loss (Shao et al. 2024, equation 3)."""
+    term: Term = weighted_k3
+    """Of the loss; see `TERMS`."""
+    in_reward: float = 0.0
+    """Price of a completion's KL, taken from its reward (Ziegler et al. 2019, equation 2)."""
+    target: float | None = None
+    """Nats a completion that the price in the reward steers to; None keeps the price."""
+    gain: float = 0.1
+    """Of the steering; see `AdaptiveKL`."""
+    measure: bool = False
+    """Log the KL also where it costs nothing."""
+
+    def __post_init__(self) -> None:
+        if self.in_loss < 0 or self.in_reward < 0:
+            raise UserError(
+                f"a price of KL is not negative: {self.in_loss} in the loss, {self.in_reward} in the reward"
+            )
+        if self.target is not None and not (self.target > 0 and self.in_reward > 0):
+            raise UserError("a target of KL is above 0 and steers a price in the reward; give in_reward to start from")
+
+    @property
+    def needs_reference(self) -> bool:
+        return bool(self.in_loss or self.in_reward or self.measure)
+
+    def price(self, memory: dict[str, Any]) -> float:
+        """Present price in the reward; `memory` is the loop's."""
+        return memory.get("kl_coefficient", self.in_reward)
+
+    def steer(self, memory: dict[str, Any], kl: float) -> None:
+        """Set the price for the steps that follow a batch of `kl` nats a completion."""
+        if self.target is not None:
+            controller = AdaptiveKL(self.price(memory), self.target, self.gain)
+            memory["kl_coefficient"] = controller.updated(kl).coefficient
+
+
+def frozen_copy(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
+    """A copy that no training changes, its weights in `dtype`; buffers, such as rotations, keep theirs."""
+    reference = copy.deepcopy(model).eval().requires_grad_(False)
+    for parameter in reference.parameters():
+        parameter.data = parameter.data.to(dtype)
+    return reference
+
+
+def kl_metrics(log_probs: torch.Tensor, reference: torch.Tensor, mask: torch.Tensor) -> dict[str, float]:
+    """KL of whole completions from the reference, nats: both estimates are unbiased, k3 is of less variance when small.
+
+    Args:
+      log_probs, reference: `[B, T-1]`, of tokens that the policy drew without top-k and top-p.
+      mask: `[B, T-1]` bool.
+    """
+    plain, controlled = sequence_kl(log_probs, reference, mask), sequence_kl(log_probs, reference, mask, k3)
+    return {
+        "kl": plain.mean,
+        "kl_se": plain.standard_error,
+        "kl_k3": controlled.mean,
+        "kl_k3_se": controlled.standard_error,
+    }
