@@ -41,8 +41,8 @@ def pretrain(
     folder: str | Path | None = None,
     report: Callable[[int, Metrics], None] = lambda step, metrics: None,
     evaluate: Callable[[int], Metrics] | None = None,
-) -> None:
-    """Train `model` in place; it comes back in float32. A run in `folder` is taken up where it stopped.
+) -> Loop:
+    """Train `model` in place; it ends in float32. A run in `folder` is taken up where it stopped. Returns the loop.
 
     Args:
       model: a `Decoder`, or any module that gives logits `[B, T, V]` for tokens `[B, T]`.
@@ -79,6 +79,7 @@ def pretrain(
 
     loop.run(body, report, evaluate)
     restore_float32(loop)
+    return loop
 
 
 @torch.no_grad()

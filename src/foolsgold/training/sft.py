@@ -45,8 +45,8 @@ def sft(
     folder: str | Path | None = None,
     report: Callable[[int, Metrics], None] = lambda step, metrics: None,
     evaluate: Callable[[int], Metrics] | None = None,
-) -> None:
-    """Train `model` in place; it comes back in float32. A run in `folder` is taken up where it stopped.
+) -> Loop:
+    """Train `model` in place; it ends in float32. A run in `folder` is taken up where it stopped. Returns the loop.
 
     The loss is the mean over all learned tokens of a step, so long completions count more than short ones, and how
     rows fall into micro-batches does not count at all.
@@ -85,6 +85,7 @@ def sft(
 
     loop.run(body, report, evaluate)
     restore_float32(loop)
+    return loop
 
 
 @torch.no_grad()

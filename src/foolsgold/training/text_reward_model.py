@@ -148,8 +148,8 @@ def fit_text_reward_model(
     folder: str | Path | None = None,
     report: Callable[[int, Metrics], None] = lambda step, metrics: None,
     evaluate: Callable[[int], Metrics] | None = None,
-) -> None:
-    """Fit `model` in place; it comes back in float32. A run in `folder` is taken up where it stopped.
+) -> Loop:
+    """Fit `model` in place; it ends in float32. A run in `folder` is taken up where it stopped. Returns the loop.
 
     Args:
       model: from `rewards.text_reward_model`: scores `[B]` of tokens `[B, T]` and lengths `[B]`.
@@ -192,6 +192,7 @@ def fit_text_reward_model(
 
     loop.run(body, report, evaluate)
     restore_float32(loop)
+    return loop
 
 
 def fit_ensemble(
