@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -151,7 +151,7 @@ class Block(nn.Module):
             by_row = qkv.view(layout.rows, layout.length, -1)
             seen = fused.causal_attention(by_row, *turns, config.heads, config.kv_heads)
             return self.output(seen.view(len(x), -1))
-        cosine, sine = (turn[:, None].to(x.dtype) for turn in angles(layout.positions, frequencies))
+        cosine, sine = (turn[:, None] for turn in angles(layout.positions, frequencies))
         by_head = qkv.view(len(x), -1, config.head_size)
         query, key, value = by_head.split((config.heads, config.kv_heads, config.kv_heads), dim=1)
         if self.query_norm is not None and self.key_norm is not None:
@@ -171,6 +171,8 @@ class Block(nn.Module):
 class Decoder(nn.Module):
     """The model. `decoder(tokens)` gives logits; `decoder.states` what comes before the output matrix."""
 
+    frequencies: torch.Tensor
+
     def __init__(self, config: DecoderConfig):
         super().__init__()
         self.config = config
@@ -179,7 +181,6 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(config.width, config.norm_epsilon)
         self.unembedding = None if config.tied else nn.Linear(config.width, config.vocabulary, bias=False)
         self.register_buffer("frequencies", rope_frequencies(config), persistent=False)
-        self.frequencies: torch.Tensor
         self.apply(self._start)
 
     def _start(self, module: nn.Module) -> None:
@@ -203,11 +204,12 @@ class Decoder(nn.Module):
 
     def states(self, tokens: torch.Tensor, layout: Layout) -> torch.Tensor:
         """States after the last norm, `[S, D]`, of tokens `[S]` that see each other as `layout` says."""
-        norms = [norm for block in self.blocks for norm in (block.attention_norm, block.mlp_norm)] + [self.norm]
+        blocks = [cast(Block, block) for block in self.blocks]
+        norms = [norm for block in blocks for norm in (block.attention_norm, block.mlp_norm)] + [self.norm]
         branch = self.embedding(tokens)
         wide = torch.float32 if fused.usable(branch) else branch.dtype
         stream, x = norms[0].after_adding(torch.zeros_like(branch, dtype=wide), branch)
-        for i, block in enumerate(self.blocks):
+        for i, block in enumerate(blocks):
             stream, x = norms[2 * i + 1].after_adding(stream, block.attention(x, layout, self.frequencies))
             stream, x = norms[2 * i + 2].after_adding(stream, block.mlp(x))
         return x
@@ -232,7 +234,7 @@ def angles(positions: torch.Tensor, frequencies: torch.Tensor) -> tuple[torch.Te
 def rotate(x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
     """Rotary positions (Su et al. 2021): the two halves of each head `[S, H, E]` turn by angles `[S, 1, E/2]`."""
     first, second = x.chunk(2, dim=-1)
-    return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)
+    return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1).to(x.dtype)
 
 
 def rope_frequencies(config: DecoderConfig) -> torch.Tensor:

@@ -6,37 +6,18 @@ Letters: P prompts, G samples of each, B = P G rows in prompt order, N new token
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 
+from foolsgold.policies.cpu_engine import CpuEngine
 from foolsgold.policies.decoder import Decoder, Rows
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How tokens are drawn.
-
-    Raises:
-      ValueError: a value is out of its range.
-    """
-
-    max_new_tokens: int = 64
-    temperature: float = 1.0
-    """Logits are divided by it; 0 takes the likeliest token."""
-    top_k: int = 0
-    """Draw from the k likeliest tokens; 0 from all."""
-    top_p: float = 1.0
-    """Draw from the likeliest tokens that together hold this probability (Holtzman et al. 2020)."""
-    stop_tokens: tuple[int, ...] = ()
-    """A row ends with the first of these, which is part of it."""
-    stop_strings: tuple[str, ...] = ()
-    """A row ends with the token that completes one of these; `generate` then needs `decode`."""
-
-    def __post_init__(self) -> None:
-        if self.max_new_tokens < 1 or self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
-            raise ValueError(f"max_new_tokens >= 1, temperature >= 0, top_k >= 0 and 0 < top_p <= 1, not {self}")
+from foolsgold.policies.fused import usable
+from foolsgold.policies.sampling import Sampling, draw
 
 
 @dataclass(frozen=True)
@@ -88,17 +69,49 @@ def generate(
         raise ValueError("stop strings need `decode`")
     rows = len(prompts) * samples
     uniforms = torch.rand((sampling.max_new_tokens, rows), generator=torch.Generator().manual_seed(seed))
-    engine = TorchEngine(model, prompts, samples, sampling.max_new_tokens)
-    tokens = torch.zeros((rows, sampling.max_new_tokens), dtype=torch.int64)
-    log_probs = torch.zeros((rows, sampling.max_new_tokens))
+    kind = CpuEngine if usable(model.embedding.weight) and not model.config.qk_norm else TorchEngine
+    slabs = _slabs(len(prompts)) if kind is CpuEngine else [slice(0, len(prompts))]
+
+    def work(slab: slice) -> list[torch.Tensor]:
+        engine = kind(model, prompts[slab], samples, sampling.max_new_tokens)
+        return _run(engine, uniforms[:, slab.start * samples : slab.stop * samples], sampling, decode)
+
+    parts = [work(slabs[0])] if len(slabs) == 1 else list(_pool(len(slabs)).map(work, slabs))
+    tokens, log_probs, lengths, stopped = (torch.cat(part) for part in zip(*parts, strict=True))
+    repeated = [list(prompt) for prompt in prompts for _ in range(samples)]
+    return Samples(repeated, tokens, lengths, log_probs, stopped)
+
+
+def _slabs(prompts: int) -> list[slice]:
+    """The prompts in as many parts as PyTorch has threads: a thread goes through all tokens of its part by itself."""
+    threads = min(torch.get_num_threads(), prompts)
+    ends = [prompts * i // threads for i in range(threads + 1)]
+    return [slice(start, stop) for start, stop in pairwise(ends)]
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "generate", initializer=torch.set_num_threads, initargs=(1,))
+
+
+@torch.no_grad()
+def _run(
+    engine: CpuEngine | TorchEngine,
+    uniforms: torch.Tensor,
+    sampling: Sampling,
+    decode: Callable[[list[int]], str] | None,
+) -> list[torch.Tensor]:
+    """Tokens, log-probabilities, lengths and which rows stopped, as `Samples` has them."""
+    longest, rows = uniforms.shape
+    tokens = torch.zeros((rows, longest), dtype=torch.int64)
+    log_probs = torch.zeros((rows, longest))
     lengths = torch.zeros(rows, dtype=torch.int64)
     stopped = torch.zeros(rows, dtype=torch.bool)
     alive = torch.arange(rows)
     stops = torch.tensor(sampling.stop_tokens, dtype=torch.int64)
     logits = engine.prefill()
-    for step in range(sampling.max_new_tokens):
-        drawn, said = draw(logits, uniforms[step, alive].to(logits.device), sampling)
-        drawn, said = drawn.cpu(), said.cpu()
+    for step in range(longest):
+        drawn, said = engine.draw(logits, uniforms[step, alive], sampling)
         tokens[alive, step], log_probs[alive, step], lengths[alive] = drawn, said, step + 1
         ended = torch.isin(drawn, stops)
         if sampling.stop_strings and decode is not None:
@@ -107,42 +120,10 @@ def generate(
             stopped[alive[ended]] = True
             alive, drawn = alive[~ended], drawn[~ended]
             engine.keep(~ended)
-        if not len(alive) or step + 1 == sampling.max_new_tokens:
+        if not len(alive) or step + 1 == longest:
             break
         logits = engine.step(drawn, step)
-    repeated = [list(prompt) for prompt in prompts for _ in range(samples)]
-    return Samples(repeated, tokens, lengths, log_probs, stopped)
-
-
-def draw(logits: torch.Tensor, uniforms: torch.Tensor, sampling: Sampling) -> tuple[torch.Tensor, torch.Tensor]:
-    """One token a row and its log-probability, by the inverse of the cumulative distribution.
-
-    Args:
-      logits: `[R, V]`.
-      uniforms: `[R]`, from 0 up to but not 1.
-    """
-    wide = logits.float()
-    if sampling.temperature == 0:
-        tokens = wide.argmax(-1)
-        return tokens, wide.log_softmax(-1).gather(-1, tokens[:, None]).squeeze(-1)
-    log_probs = (wide / sampling.temperature).log_softmax(-1)
-    kept = _truncated(log_probs, sampling).exp()
-    cumulative = kept.double().cumsum(-1)
-    tokens = torch.searchsorted(cumulative, uniforms.double()[:, None] * cumulative[:, -1:], right=True).squeeze(-1)
-    tokens = tokens.clamp(max=logits.shape[-1] - 1)
-    return tokens, log_probs.gather(-1, tokens[:, None]).squeeze(-1)
-
-
-def _truncated(log_probs: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """Log-probabilities with -inf for tokens outside top-k and top-p."""
-    if sampling.top_k and sampling.top_k < log_probs.shape[-1]:
-        least = log_probs.topk(sampling.top_k, dim=-1).values[:, -1:]
-        log_probs = log_probs.masked_fill(log_probs < least, -torch.inf)
-    if sampling.top_p < 1:
-        ordered, order = log_probs.softmax(-1).sort(dim=-1, descending=True)
-        out = ordered.cumsum(-1) - ordered >= sampling.top_p  # the token that crosses the line is kept
-        log_probs = log_probs.masked_fill(torch.zeros_like(out).scatter(-1, order, out), -torch.inf)
-    return log_probs
+    return [tokens, log_probs, lengths, stopped]
 
 
 def _says_stop(tokens: torch.Tensor, stops: Sequence[str], decode: Callable[[list[int]], str]) -> torch.Tensor:
@@ -176,6 +157,13 @@ class TorchEngine:
         last = states[torch.arange(len(states)), self.prompt_lengths - 1]
         return F.linear(last, self.model.output_matrix).repeat_interleave(self.samples, 0)
 
+    def draw(
+        self, logits: torch.Tensor, uniforms: torch.Tensor, sampling: Sampling
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One token a row and its log-probability, `[R]` each, on the CPU."""
+        tokens, log_probs = draw(logits, uniforms.to(logits.device), sampling)
+        return tokens.cpu(), log_probs.cpu()
+
     def step(self, tokens: torch.Tensor, step: int) -> torch.Tensor:
         """Logits after `tokens` `[R]`, the rows' new tokens number `step`: `[R, V]`."""
         states = self.model.states(tokens.to(self.model.device), _Writing(self, step))
@@ -195,9 +183,9 @@ class _Reading(Rows):
         self.engine = engine
 
     def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        for cache, new in ((self.engine.keys, key), (self.engine.values, value)):
+        for kept, new in ((self.engine.keys, key), (self.engine.values, value)):
             by_row = new.view(self.rows, self.length, *new.shape[1:]).transpose(1, 2)
-            cache[layer, :, :, : self.length] = by_row.repeat_interleave(self.engine.samples, 0)
+            kept[layer, :, :, : self.length] = by_row.repeat_interleave(self.engine.samples, 0)
         return super().attend(layer, query, key, value)
 
 

@@ -7,12 +7,17 @@ Kernels work on the tokens or rows from `start` to `stop`, so that threads can s
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic as numba_intrinsic
 
 from foolsgold.compiled import kernel
+
+intrinsic: Any = numba_intrinsic
+"""Untyped, as what it makes is called with one argument fewer than it is written with."""
 
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 """Sums may be reordered; NaN and infinity keep their meaning."""
@@ -60,7 +65,7 @@ def _float_of_bits(context, bits):
 
 
 @intrinsic
-def _larger(context, a, b):
+def larger(context, a, b):
     """LLVM's own maximum: unlike a comparison, it is reduced in vectors."""
 
     def generate(context, builder, signature, arguments):
@@ -88,11 +93,11 @@ def fast_exp(x):
 
 
 @kernel(fastmath=True)
-def _largest(row, count):
+def largest(row, count):
     """The largest of the first `count`; anything where one of them is NaN, which then shows in the sum."""
     top = np.float32(-3e38)
     for j in range(count):
-        top = _larger(top, wide(row[j]))
+        top = larger(top, wide(row[j]))
     return top
 
 
@@ -246,7 +251,7 @@ def causal_softmax(scores, scale, start, stop):
                 row = scores[n, g, t]
                 # Up to a multiple of the vector's length: a few values for nothing are cheaper than a scalar rest.
                 end = min(length, (t // 16 + 1) * 16)
-                top = _largest(row, t + 1)
+                top = largest(row, t + 1)
                 total = np.float32(0)
                 for j in range(end):
                     value = fast_exp((wide(row[j]) - top) * scale) if j <= t else np.float32(0)
@@ -281,7 +286,7 @@ def log_probs_of(logits, targets, inverse_temperature, found, totals, start, sto
     """found `[S]` = log-softmax of logits `[S, V]` at the targets; totals `[S]`, the log of the sum of exponentials."""
     for s in range(start, stop):
         row = logits[s]
-        top = _largest(row, len(row))
+        top = largest(row, len(row))
         total = np.float32(0)
         for v in range(len(row)):
             total += fast_exp((wide(row[v]) - top) * inverse_temperature)
