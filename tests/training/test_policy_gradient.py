@@ -83,7 +83,7 @@ def test_metrics_tell_what_happened():
     assert metrics["clip_fraction"] == 0
     assert metrics["reward/share_of_w7"] == metrics["reward"]
     assert 0 < metrics["entropy"] < 3.5  # the logarithm of 32 is 3.47
-    assert metrics["grad_norm"] > 0
+    assert metrics["gradient_norm"] > 0
 
 
 def test_the_gradient_of_two_samples_is_the_one_written_out(gradients):

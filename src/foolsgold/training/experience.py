@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
 from foolsgold.objectives.kl import k1
 from foolsgold.policies.decoder import Decoder
-from foolsgold.training.kl_penalty import KLSettings, frozen_copy, kl_metrics
+from foolsgold.policies.likelihood import token_log_probs
+from foolsgold.training.kl_penalty import KLSettings, kl_metrics
 from foolsgold.training.loop import LoopSettings, Metrics
-from foolsgold.training.optimiser import working_dtype
-from foolsgold.training.policy_batches import Columns, as_columns, log_probs_of
-from foolsgold.training.rollouts import Rollouts, RolloutSettings, Task, roll_out
+from foolsgold.training.policy_batches import Columns, as_columns, per_token
+from foolsgold.training.rollouts import Rollouts, RolloutSettings, Task, frozen_copy, roll_out
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,7 @@ class Experience:
     ):
         self.policy, self.task, self.settings, self.kl, self.loop = policy, task, settings, kl, loop
         self.micro_batch = micro_batch
-        dtype = loop.dtype or working_dtype(policy.device)
-        self.reference = frozen_copy(reference or policy, dtype) if kl.needs_reference else None
+        self.reference = frozen_copy(reference or policy, loop.dtype) if kl.needs_reference else None
 
     def gather(self, step: int, memory: dict[str, Any]) -> Gathered:
         """Draw and score the completions of step `step`, from 0; `memory` is the loop's, for the price.
@@ -67,8 +67,8 @@ class Experience:
         kl, price = torch.zeros_like(rollouts.log_probs), self.kl.price(memory)
         if self.reference is not None:
             start = time.perf_counter()
-            temperature = self.settings.sampling.temperature
-            said = log_probs_of(self.reference, columns, temperature, self.micro_batch, self.policy.device)
+            says = partial(token_log_probs, self.reference, temperature=self.settings.sampling.temperature)
+            said = per_token(says, columns, self.micro_batch, self.policy.device)
             columns["reference_log_probs"] = said
             kl = k1(rollouts.log_probs, said)  # both are 0 outside the mask
             metrics |= kl_metrics(rollouts.log_probs, said, rollouts.mask)

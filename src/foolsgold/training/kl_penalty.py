@@ -6,8 +6,7 @@ on the reward; a fine can steer itself towards a target.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 
 from foolsgold.errors import UserError
 from foolsgold.objectives.kl import AdaptiveKL, k1, k2, k3, sequence_kl, weighted_k3
+from foolsgold.objectives.policy_gradient import Aggregation, Normalizer
 
 Term = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Maps log-probabilities of the policy, of the policy that drew the tokens and of the reference to nats a token."""
@@ -62,6 +62,25 @@ class KLSettings:
     def needs_reference(self) -> bool:
         return bool(self.in_loss or self.in_reward or self.measure)
 
+    def loss(
+        self,
+        log_probs: torch.Tensor,
+        columns: Mapping[str, torch.Tensor],
+        aggregate: Aggregation,
+        normalizer: Normalizer,
+    ) -> torch.Tensor:
+        """A micro-batch's share of the term in the loss, `[]`; 0 without a price.
+
+        Args:
+          log_probs: `[B, T-1]`, nats, of the policy being trained.
+          columns: with `mask`, `old_log_probs` and `reference_log_probs`, `[B, T-1]` each.
+          aggregate, normalizer: of the policy's loss.
+        """
+        if not self.in_loss:
+            return log_probs.new_zeros(())
+        terms = self.term(log_probs, columns["old_log_probs"], columns["reference_log_probs"])
+        return self.in_loss * aggregate(terms, columns["mask"], normalizer)
+
     def price(self, memory: dict[str, Any]) -> float:
         """Present price in the reward; `memory` is the loop's."""
         return memory.get("kl_coefficient", self.in_reward)
@@ -71,14 +90,6 @@ class KLSettings:
         if self.target is not None:
             controller = AdaptiveKL(self.price(memory), self.target, self.gain)
             memory["kl_coefficient"] = controller.updated(kl).coefficient
-
-
-def frozen_copy(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
-    """A copy that no training changes, its weights in `dtype`; buffers, such as rotations, keep theirs."""
-    reference = copy.deepcopy(model).eval().requires_grad_(False)
-    for parameter in reference.parameters():
-        parameter.data = parameter.data.to(dtype)
-    return reference
 
 
 def kl_metrics(log_probs: torch.Tensor, reference: torch.Tensor, mask: torch.Tensor) -> dict[str, float]:

@@ -13,7 +13,6 @@ import torch
 
 from foolsgold.errors import UserError
 from foolsgold.objectives.policy_gradient import Loss, Normalizer, token_mean
-from foolsgold.policies.likelihood import token_log_probs
 from foolsgold.training.loop import Loop, Metrics
 from foolsgold.training.rollouts import Rollouts, derived_seed
 
@@ -85,16 +84,19 @@ def picked(columns: Columns, rows: torch.Tensor, device: torch.device) -> Column
 
 
 @torch.no_grad()
-def log_probs_of(
-    model: torch.nn.Module, columns: Columns, temperature: float, micro_batch: int, device: torch.device
+def per_token(
+    function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    columns: Columns,
+    micro_batch: int,
+    device: torch.device,
 ) -> torch.Tensor:
-    """What `model` says of the drawn tokens, `[B, T-1]`, float32, nats, on the CPU; 0 outside the mask."""
+    """`[B, T-1]`, float32, on the CPU: what `function` makes of tokens `[b, t]` and mask `[b, t-1]`; 0 elsewhere."""
     found = torch.zeros(columns["mask"].shape)
     needed = {name: columns[name] for name in ("tokens", "lengths", "mask")}
     for rows in micro_batches(torch.arange(len(found)), columns["lengths"], micro_batch):
         part = picked(needed, rows, device)
-        said = token_log_probs(model, part["tokens"], part["mask"], temperature)
-        found[rows, : said.shape[1]] = said.cpu()
+        values = torch.where(part["mask"], function(part["tokens"], part["mask"]), 0.0)
+        found[rows, : values.shape[1]] = values.cpu()
     return found
 
 
@@ -120,7 +122,7 @@ def learn(loop: Loop, columns: Columns, rows: torch.Tensor, updates: Updates, st
             loss, shares = loss_of(part, normalizer)
             sums.update({"loss": loop.backward(loss, part)})
             sums.update({name: float(share) for name, share in shares.items()})
-        sums["grad_norm"] = loop.update(columns)  # type: ignore[assignment]
+        sums["gradient_norm"] = loop.update(columns)  # type: ignore[assignment]
         figures.append(sums)
     if not figures:
         return {}

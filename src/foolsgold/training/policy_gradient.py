@@ -32,6 +32,7 @@ from foolsgold.objectives.policy_gradient import (
 from foolsgold.policies.decoder import Decoder
 from foolsgold.policies.likelihood import token_log_probs
 from foolsgold.training.experience import Experience
+from foolsgold.training.float32_weights import restore_float32
 from foolsgold.training.kl_penalty import KLSettings
 from foolsgold.training.loop import Loop, LoopSettings, Metrics
 from foolsgold.training.policy_batches import Columns, Updates, learn, loss_figures
@@ -99,8 +100,8 @@ def train_policy(
     evaluate: Callable[[int], Metrics] | None = None,
     inspect: Callable[[int, Rollouts], None] = lambda step, rollouts: None,
     reference: Decoder | None = None,
-) -> Loop:
-    """Train `policy` in place; returns the loop, whose `final_weights` are for saving.
+) -> None:
+    """Train `policy` in place; it comes back in float32. A run in `folder` is taken up where it stopped.
 
     Args:
       policy: the start, also where a killed run goes on from its folder.
@@ -119,7 +120,7 @@ def train_policy(
         policy, task, settings.rollouts, settings.kl, settings.loop, settings.updates.micro_batch, reference
     )
     loop = Loop(policy, settings.loop, folder)
-    sampling, price = settings.rollouts.sampling, settings.kl.in_loss
+    sampling = settings.rollouts.sampling
     aggregate = settings.algorithm.aggregate(sampling.max_new_tokens)
 
     def loss_of(part: Columns, normalizer: Normalizer) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -128,11 +129,8 @@ def train_policy(
         loss = settings.algorithm.loss(
             log_probs, old, part["advantages"], mask, aggregate=aggregate, normalizer=normalizer
         )
-        value = loss.value
-        if price:
-            kl = settings.kl.term(log_probs, old, part["reference_log_probs"])
-            value = value + price * aggregate(kl, mask, normalizer)
-        return value, loss_figures(loss, log_probs, old, mask, normalizer)
+        kl_term = settings.kl.loss(log_probs, part, aggregate, normalizer)
+        return loss.value + kl_term, loss_figures(loss, log_probs, old, mask, normalizer)
 
     def step(number: int) -> Metrics:
         drawn = experience.gather(number, loop.memory)
@@ -146,4 +144,4 @@ def train_policy(
         return {**drawn.metrics, **figures, "seconds/update": time.perf_counter() - start}
 
     loop.run(step, report, evaluate)
-    return loop
+    restore_float32(loop)

@@ -8,10 +8,12 @@ rollouts again after a kill. Log-probabilities come from the sampler: no second 
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from foolsgold.rewards.protocol import TrainerState
 from foolsgold.rewards.scoring import Scorer, Scores
 from foolsgold.training.batches import PaddedBatch, batch_indices, pad_pairs
 from foolsgold.training.datasets import PromptRow, keyword_lists
+from foolsgold.training.optimiser import working_dtype
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,14 @@ def derived_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
+def frozen_copy(model: Decoder, dtype: torch.dtype | None = None) -> Decoder:
+    """A copy that no training changes, its weights in `dtype`, the fastest where None; buffers keep theirs."""
+    copied = copy.deepcopy(model).eval().requires_grad_(False)
+    for parameter in copied.parameters():
+        parameter.data = parameter.data.to(dtype or working_dtype(model.device))
+    return copied
+
+
 def roll_out(
     policy: Decoder, task: Task, settings: RolloutSettings, seed: int, step: int, max_steps: int = 0
 ) -> Rollouts:
@@ -153,20 +164,69 @@ def roll_out(
     Raises:
       RewardFailure: a reward raised, ran out of time or returned no rewards; its batch is on disk.
     """
-    seconds = {"generate": 0.0, "score": 0.0}
     state = TrainerState(step, max_steps, step * settings.prompts / len(task.prompts))
-    parts: list[_Part] = []
+    parts: list[Scored] = []
     missing = settings.prompts
     for attempt in range(settings.refills + 1):
         # Each attempt has its own place in the order of prompts, used or not: a step's do not hang on earlier luck.
         place = step * (settings.refills + 1) + attempt
-        rows = batch_indices(len(task.prompts), settings.prompts, place, seed)[:missing]
-        part = _drawn_and_scored(policy, task, settings, rows.tolist(), derived_seed(seed, place), state, seconds)
+        rows = batch_indices(len(task.prompts), settings.prompts, place, seed)[:missing].tolist()
+        part = draw_and_score(policy, task, rows, settings.sampling, settings.samples, derived_seed(seed, place), state)
         parts.append(part)
-        missing -= int(unequal(part.rewards).sum())
+        missing -= int(unequal(_rewards(part, settings)).sum())
         if missing == 0:
             break
-    return _assembled(parts, settings, task.tokenizer.pad_token_id or 0, seconds)
+    return _assembled(parts, settings, task.tokenizer.pad_token_id or 0)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Completions with their texts and rewards; B rows in prompt order."""
+
+    samples: Samples
+    prompts: list[Text]
+    """`[B]`"""
+    texts: list[str]
+    """`[B]`, without special tokens."""
+    answers: list[Text]
+    """`[B]`, the same in the form of the prompts, as rewards get them: to messages, one message of the assistant."""
+    columns: dict[str, list[Any]]
+    """`[B]` each, what rewards get beside them."""
+    scores: Scores
+    seconds: dict[str, float]
+    """What generation and scoring took."""
+
+
+def draw_and_score(
+    policy: Decoder,
+    task: Task,
+    rows: Sequence[int],
+    sampling: Sampling,
+    samples: int,
+    seed: int,
+    state: TrainerState | None = None,
+) -> Scored:
+    """Draw `samples` completions of each of the task's prompts `rows`, and score them.
+
+    Raises:
+      RewardFailure: a reward failed; its batch is on disk.
+    """
+    start = time.perf_counter()
+    decode = task.tokenizer.decode if sampling.stop_strings else None
+    drawn = generate(policy, [task.ids[row] for row in rows], sampling, seed, samples, decode)  # type: ignore[arg-type]
+    between = time.perf_counter()
+    completions = drawn.completions()
+    texts = task.tokenizer.batch_decode(completions, skip_special_tokens=True)
+    asked = [task.prompts[row] for row in rows for _ in range(samples)]
+    prompts = [row.prompt for row in asked]
+    answers: list[Text] = [
+        text if isinstance(prompt, str) else [{"role": "assistant", "content": text}]
+        for prompt, text in zip(prompts, texts, strict=True)
+    ]
+    columns = {"completion_ids": completions, **keyword_lists(asked)}
+    scores = task.scorer.score(prompts, answers, trainer_state=state, **columns)
+    seconds = {"generate": between - start, "score": time.perf_counter() - between}
+    return Scored(drawn, prompts, texts, answers, columns, scores, seconds)
 
 
 def unequal(rewards: torch.Tensor) -> torch.Tensor:
@@ -175,63 +235,22 @@ def unequal(rewards: torch.Tensor) -> torch.Tensor:
     return highest > lowest
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What one attempt drew."""
-
-    samples: Samples
-    prompts: list[Text]
-    texts: list[str]
-    scores: Scores
-    rewards: torch.Tensor
-
-
-def _drawn_and_scored(
-    policy: Decoder,
-    task: Task,
-    settings: RolloutSettings,
-    rows: list[int],
-    seed: int,
-    state: TrainerState,
-    seconds: dict[str, float],
-) -> _Part:
-    start = time.perf_counter()
-    decode = task.tokenizer.decode if settings.sampling.stop_strings else None
-    ids = [task.ids[row] for row in rows]
-    samples = generate(policy, ids, settings.sampling, seed, settings.samples, decode)  # type: ignore[arg-type]
-    drawn = time.perf_counter()
-    completions = samples.completions()
-    texts = task.tokenizer.batch_decode(completions, skip_special_tokens=True)
-    asked = [task.prompts[row] for row in rows for _ in range(settings.samples)]
-    prompts = [row.prompt for row in asked]
-    scores = task.scorer.score(
-        prompts,
-        [as_answer(prompt, text) for prompt, text in zip(prompts, texts, strict=True)],
-        trainer_state=state,
-        completion_ids=completions,
-        **keyword_lists(asked),
-    )
-    rewards = torch.from_numpy(scores.total).float()
+def _rewards(part: Scored, settings: RolloutSettings) -> torch.Tensor:
+    """`[N, G]`"""
+    rewards = torch.from_numpy(part.scores.total).float()
     if settings.truncated_reward is not None:
-        rewards = torch.where(samples.stopped, rewards, settings.truncated_reward)
-    seconds["generate"] += drawn - start
-    seconds["score"] += time.perf_counter() - drawn
-    return _Part(samples, prompts, texts, scores, rewards.view(-1, settings.samples))
+        rewards = torch.where(part.samples.stopped, rewards, settings.truncated_reward)
+    return rewards.view(-1, settings.samples)
 
 
-def as_answer(prompt: Text, text: str) -> Text:
-    """A completion in the form of its prompt, as rewards get it: to messages, one message of the assistant."""
-    return text if isinstance(prompt, str) else [{"role": "assistant", "content": text}]
-
-
-def _assembled(parts: list[_Part], settings: RolloutSettings, pad: int, seconds: dict[str, float]) -> Rollouts:
+def _assembled(parts: list[Scored], settings: RolloutSettings, pad: int) -> Rollouts:
     pairs = [pair for part in parts for pair in zip(part.samples.prompts, part.samples.completions(), strict=True)]
     batch = pad_pairs(pairs, pad)
     log_probs = torch.cat([part.samples.log_probs for part in parts])
     lengths = batch.lengths - batch.prompt_lengths
     drawn = log_probs[torch.arange(log_probs.shape[1]) < lengths[:, None]]
     mask = batch.completion_mask
-    rewards = torch.cat([part.rewards for part in parts])
+    rewards = torch.cat([_rewards(part, settings) for part in parts])
     stopped = torch.cat([part.samples.stopped for part in parts])
     trained = ~rewards.isnan().flatten()
     if settings.mask_truncated:
@@ -252,7 +271,7 @@ def _assembled(parts: list[_Part], settings: RolloutSettings, pad: int, seconds:
         stopped=stopped,
         trained=trained,
         logged=_means_of([each.metrics for each in scores]),
-        seconds=seconds,
+        seconds={name: sum(part.seconds[name] for part in parts) for name in parts[0].seconds},
     )
 
 
