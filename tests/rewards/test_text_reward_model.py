@@ -178,6 +178,15 @@ def test_scores_of_tokens_are_those_of_their_texts(tokenizer):
     assert reward([], []) == []
 
 
+def test_scores_in_bfloat16_are_close_and_leave_the_model_alone(tokenizer):
+    model = reward_model(tokenizer)
+    exact = TextReward(model, tokenizer)(PROMPTS, COMPLETIONS)
+    fast = TextReward(model, tokenizer, dtype=torch.bfloat16)(PROMPTS, COMPLETIONS)
+    assert fast == pytest.approx(exact, abs=0.03 * float(np.ptp(exact)))
+    assert fast != exact
+    assert model.head.dtype == torch.float32
+
+
 def test_a_long_text_loses_its_beginning():
     tokens, lengths = pad_texts([([1, 2, 3], [4, 5]), ([6], [7])], max_length=3)
     assert tokens.tolist() == [[3, 4, 5], [6, 7, 0]]

@@ -181,6 +181,8 @@ class TextReward:
       batch_size: texts of one forward.
       max_length: tokens of prompt and completion; a longer text loses its beginning. No limit where None.
       name: what to call it in tables.
+      dtype: scores with a copy of the weights in this type; bfloat16 is about three times as fast as float32 on a CPU
+        that multiplies it, and its scores are about 1 % off. With the model's own weights where None.
     """
 
     def __init__(
@@ -190,7 +192,12 @@ class TextReward:
         batch_size: int = 64,
         max_length: int | None = None,
         name: str = "reward_model",
+        dtype: torch.dtype | None = None,
     ):
+        if dtype is not None:
+            model = copy.deepcopy(model)
+            for parameter in model.parameters():  # not its buffers: angles of positions need all their digits
+                parameter.data = parameter.data.to(dtype)
         self.model, self.tokenizer = model.eval(), tokenizer
         self.batch_size, self.max_length = batch_size, max_length
         self.__name__ = name
