@@ -100,8 +100,8 @@ def train_policy(
     evaluate: Callable[[int], Metrics] | None = None,
     inspect: Callable[[int, Rollouts], None] = lambda step, rollouts: None,
     reference: Decoder | None = None,
-) -> None:
-    """Train `policy` in place; it comes back in float32. A run in `folder` is taken up where it stopped.
+) -> Loop:
+    """Train `policy` in place; it ends in float32. A run in `folder` is taken up where it stopped. Returns the loop.
 
     Args:
       policy: the start, also where a killed run goes on from its folder.
@@ -145,3 +145,4 @@ def train_policy(
 
     loop.run(step, report, evaluate)
     restore_float32(loop)
+    return loop

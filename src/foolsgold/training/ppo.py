@@ -80,8 +80,8 @@ def train_ppo(
     evaluate: Callable[[int], Metrics] | None = None,
     inspect: Callable[[int, Rollouts], None] = lambda step, rollouts: None,
     reference: Decoder | None = None,
-) -> None:
-    """Train `policy` in place; it comes back in float32. A run in `folder` is taken up where it stopped.
+) -> Loop:
+    """Train `policy` in place; it ends in float32. A run in `folder` is taken up where it stopped. Returns the loop.
 
     Arguments and errors: as for `train_policy`.
     """
@@ -140,3 +140,4 @@ def train_ppo(
 
     loop.run(step, report, evaluate)
     restore_float32(loop)
+    return loop
