@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+import warnings
 
 import tyro
 
@@ -12,15 +14,25 @@ from foolsgold.errors import UserError
 HELP = f"""foolsgold {__version__}: learn how far a reward can be trusted.
 
 usage: foolsgold run STUDY [settings]
+       foolsgold train COMMAND [settings]
+       foolsgold generate --model MODEL [settings]
 
 studies:
   alphago   AlphaGo trained by RLHF beside AlphaGo trained by real RL; then they play each other
 
+language models:
+  train     pretrain, sft, reward, rl …: see foolsgold train --help
+  generate  completions of prompts, the best of several by a reward
+
 examples:
   foolsgold run alphago
   foolsgold run alphago --board 5 --games 4000 --seed 1
-  foolsgold run alphago --help
+  foolsgold train sft --model Qwen/Qwen3-0.6B --data pairs.jsonl --lora 16
+  foolsgold generate --model runs/sft-…/model --prompt "Write a poem about paperclips."
 """
+
+
+# torch takes a second to load, and help should not: what computes is imported where it is needed.
 
 
 def _run(arguments: list[str]) -> None:
@@ -28,7 +40,6 @@ def _run(arguments: list[str]) -> None:
     if name in ("-h", "--help"):
         print(HELP, end="")
         return
-    # Late: torch takes a second to load, and the help should not.
     from foolsgold.studies import alphago
     from foolsgold.studies.alphago_plan import AlphaGoConfig
 
@@ -39,16 +50,47 @@ def _run(arguments: list[str]) -> None:
     study(tyro.cli(config, prog=f"foolsgold run {name}", args=settings))
 
 
+def _train(arguments: list[str]) -> None:
+    from foolsgold.serving import train_settings
+
+    name, *settings = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        print(train_settings.HELP, end="")
+        return
+    if name not in train_settings.COMMANDS:
+        raise UserError(f"there is no training {name!r}; choose one of: {', '.join(train_settings.COMMANDS)}")
+    config = train_settings.COMMANDS[name]
+    given = tyro.cli(config, prog=f"foolsgold train {name}", description=inspect.getdoc(config), args=settings)
+    from foolsgold.serving.train_commands import COMMANDS
+
+    COMMANDS[name](given)
+
+
+def _generate(arguments: list[str]) -> None:
+    from foolsgold.serving.generate_command import GenerateCommand, main
+
+    description = inspect.getdoc(GenerateCommand)
+    main(tyro.cli(GenerateCommand, prog="foolsgold generate", description=description, args=arguments))
+
+
+def _warn(message: Warning | str, category: type[Warning], *where: object, **other: object) -> None:
+    """A warning in one line, without the line of source that raised it."""
+    if issubclass(category, UserWarning):
+        print(f"foolsgold: {message}", file=sys.stderr)
+
+
 def main() -> None:
     """Entry point: a mistake the user can mend is one line and exit code 2, an interruption exit code 130."""
+    warnings.showwarning = _warn
+    commands = {"run": _run, "train": _train, "generate": _generate}
     command, *arguments = sys.argv[1:] or ["--help"]
     try:
         if command in ("-h", "--help"):
             print(HELP, end="")
         elif command == "--version":
             print(__version__)
-        elif command == "run":
-            _run(arguments)
+        elif command in commands:
+            commands[command](arguments)
         else:
             raise UserError(f"there is no command {command!r}; see foolsgold --help")
     except UserError as error:

@@ -196,7 +196,7 @@ class _Drawing(LogitsProcessor):
         self.step += 1
         self.lengths[alive] = self.step
         ended = torch.isin(drawn.cpu(), self.stops)
-        if self.decode is not None:
+        if self.sampling.stop_strings and self.decode is not None:
             texts = [self.decode(row) for row in self.tokens[:, : self.step].tolist()]
             ended |= torch.tensor([any(stop in text for stop in self.sampling.stop_strings) for text in texts])
         self.stopped |= ended

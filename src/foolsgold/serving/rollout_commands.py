@@ -1,0 +1,179 @@
+"""`foolsgold train rl` and `expert`: training on what the policy itself writes, from rewards of a command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from foolsgold.errors import UserError
+from foolsgold.policies.decoder import Decoder
+from foolsgold.policies.generate import Sampling
+from foolsgold.policies.hub import Policy
+from foolsgold.rewards.scoring import Scorer, WeightedReward
+from foolsgold.serving.reward_specs import absolute_spec, load_rewards
+from foolsgold.serving.train_settings import ExpertCommand, RLCommand
+from foolsgold.serving.training_run import (
+    TrainingRun,
+    device_of,
+    required,
+    resumed,
+    settled,
+    shell,
+    split,
+    start_policy,
+    width_of,
+)
+from foolsgold.training import datasets
+from foolsgold.training.dataset_files import read_rows
+from foolsgold.training.datasets import PromptRow
+from foolsgold.training.expert_iteration import ExpertIterationSettings, expert_iteration
+from foolsgold.training.kl_penalty import KLSettings
+from foolsgold.training.loop import Metrics
+from foolsgold.training.policy_batches import Updates
+from foolsgold.training.policy_gradient import ALGORITHMS, PolicyGradientSettings, train_policy
+from foolsgold.training.ppo import PPOSettings, train_ppo
+from foolsgold.training.rollouts import RolloutSettings, Task, derived_seed, draw_and_score
+from foolsgold.training.sft import SFTSettings
+
+KL_IN_REWARD = ("rloo", "reinforce++", "ppo")
+"""Methods whose papers take the KL from the reward."""
+HELD_OUT_PROMPTS = 64
+"""At most so many are evaluated on, each answered once."""
+
+
+def rl_command(settings: RLCommand) -> Path:
+    """Reinforcement learning; returns the model's folder."""
+    settings = with_absolute_rewards(resumed(settings, "rl"))
+    given = _Given.read(settings)
+    policy, decoder = given.policy, given.decoder
+    settings = settled(_settled_rl(settings), width=width_of(policy), base_rate=2e-6)
+    rollouts = RolloutSettings(
+        settings.batch,
+        settings.samples,
+        sampling_of(policy, settings),
+        settings.mask_truncated,
+        settings.truncated_reward,
+        settings.refills or 0,
+    )
+    updates, kl = Updates(settings.passes, settings.minibatches, settings.micro_batch), kl_settings(settings)
+    with TrainingRun("rl", settings, [*given.shown, "kl", "length", "held_out_reward"]) as run:
+        task, evaluate = given.tasks(run, settings)
+        after = (run.checkpoints, run.report, evaluate)
+        if settings.algorithm == "ppo":
+            train_ppo(decoder, task, PPOSettings(run.loop, rollouts, updates, kl), *after)
+        else:
+            algorithm = ALGORITHMS[settings.algorithm]
+            train_policy(decoder, task, PolicyGradientSettings(run.loop, rollouts, algorithm, updates, kl), *after)
+        model = run.save(policy)
+        run.finish(model, _generation(model, settings))
+    return model
+
+
+def expert_command(settings: ExpertCommand) -> Path:
+    """Expert iteration; returns the model's folder."""
+    settings = with_absolute_rewards(resumed(settings, "expert"))
+    given = _Given.read(settings)
+    settings = settled(settings, width=width_of(given.policy), base_rate=2e-5)
+    shown = ("reward", "reward_of_best", "kept", "loss", "held_out_reward")
+    with TrainingRun("expert", settings, shown, settings.rounds, _rounds_done) as run:
+        task, evaluate = given.tasks(run, settings)
+        whole = ExpertIterationSettings(
+            SFTSettings(run.loop, settings.batch, settings.micro_batch),
+            settings.rounds,
+            settings.prompts_a_round,
+            settings.samples,
+            sampling_of(given.policy, settings),
+            settings.top,
+            from_start=settings.from_start,
+        )
+        expert_iteration(given.decoder, task, whole, run.checkpoints, run.report, evaluate)
+        model = run.save(given.policy)
+        run.finish(model, _generation(model, settings))
+    return model
+
+
+def _rounds_done(checkpoints: Path) -> int:
+    return len(list(checkpoints.glob("round-*/done.json")))
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a command line names: prompts, rewards, the policy."""
+
+    kept: list[PromptRow]
+    held_out: list[PromptRow]
+    rewards: list[WeightedReward]
+    policy: Policy
+
+    @classmethod
+    def read(cls, settings: Any) -> _Given:
+        place = required(settings.prompts, "--prompts", "a file of rows with a column prompt")
+        rows = datasets.prompts(read_rows(place))
+        rewards = load_rewards(settings.reward, device_of(settings))
+        policy = start_policy(settings)
+        return cls(*split(rows, settings.held_out, settings.seed), rewards, policy)
+
+    @property
+    def decoder(self) -> Decoder:
+        """The model.
+
+        Raises:
+          UserError: it is none of ours, which alone draw fast enough to train on what they write.
+        """
+        if not isinstance(self.policy.model, Decoder):
+            raise UserError(f"{self.policy.source} runs through transformers; this training draws from our decoder")
+        return self.policy.model
+
+    @property
+    def shown(self) -> list[str]:
+        """Metrics of the rewards."""
+        return ["reward", *(f"reward/{each.name}" for each in self.rewards if len(self.rewards) > 1)]
+
+    def tasks(self, run: TrainingRun, settings: Any) -> tuple[Task, Any]:
+        """What to train on, and an evaluation on held-out prompts, or None without any."""
+        scorer = Scorer(self.rewards, settings.reward_time_limit, run.folder.path / "failures")
+        task = Task(self.kept, scorer, self.policy.tokenizer)
+        if not self.held_out:
+            return task, None
+        held_out = Task(self.held_out[:HELD_OUT_PROMPTS], scorer, self.policy.tokenizer)
+        rows, seed = range(len(held_out.prompts)), derived_seed(settings.seed, 2**31)
+
+        def evaluate(step: int) -> Metrics:
+            drawn = draw_and_score(self.decoder, held_out, rows, sampling_of(self.policy, settings), 1, seed)
+            means = {f"held_out_reward/{name}": mean for name, mean in drawn.scores.means.items()}
+            total = drawn.scores.total
+            return {"held_out_reward": float(total[total == total].mean()), **means}
+
+        return task, evaluate
+
+
+def sampling_of(policy: Policy, settings: Any) -> Sampling:
+    """How a policy is drawn from while it trains: from its whole distribution."""
+    return Sampling(settings.max_new_tokens, settings.temperature, stop_tokens=policy.stop_tokens)
+
+
+def kl_settings(settings: RLCommand) -> KLSettings:
+    """Price of KL, which is measured also where it costs nothing."""
+    if settings.kl_in == "reward":
+        return KLSettings(in_reward=settings.kl, target=settings.kl_target, measure=True)
+    return KLSettings(in_loss=settings.kl, target=settings.kl_target, measure=True)
+
+
+def with_absolute_rewards(settings: Any) -> Any:
+    """Rewards that a resumed run finds from any folder."""
+    return replace(settings, reward=tuple(map(absolute_spec, settings.reward)))
+
+
+def _settled_rl(settings: RLCommand) -> RLCommand:
+    kl_in = settings.kl_in
+    if kl_in == "auto":
+        kl_in = "reward" if settings.kl_target or settings.algorithm in KL_IN_REWARD else "loss"
+    refills = settings.refills
+    if refills is None:
+        refills = 2 if settings.algorithm == "dapo" else 0
+    return replace(settings, kl_in=kl_in, refills=refills)
+
+
+def _generation(model: Path, settings: Any) -> str:
+    return shell("foolsgold", "generate", "--model", model, "--prompts", settings.prompts)
