@@ -10,7 +10,7 @@ import torch
 from tiny_task import EOS, policy, share_of_w7, task
 
 from foolsgold.errors import UserError
-from foolsgold.policies.generate import Sampling
+from foolsgold.policies.sampling import Sampling
 from foolsgold.rewards.scoring import Scorer, WeightedReward
 from foolsgold.training.best_of_n import Pool, best_of_n, draw_pool, pool_curves
 

@@ -12,8 +12,8 @@ from tiny_task import EOS, policy, share_of_w7, task
 from foolsgold.errors import UserError
 from foolsgold.objectives.kl import exact_kl
 from foolsgold.objectives.schedules import constant
-from foolsgold.policies.generate import Sampling
 from foolsgold.policies.likelihood import token_log_probs
+from foolsgold.policies.sampling import Sampling
 from foolsgold.rewards.scoring import RewardFailure
 from foolsgold.training import checkpoint
 from foolsgold.training.datasets import PromptRow

@@ -7,7 +7,7 @@ import torch
 from tiny_task import EOS, policy, task
 
 from foolsgold.objectives.schedules import constant
-from foolsgold.policies.generate import Sampling
+from foolsgold.policies.sampling import Sampling
 from foolsgold.training import checkpoint
 from foolsgold.training.kl_penalty import KLSettings
 from foolsgold.training.loop import Loop, LoopSettings

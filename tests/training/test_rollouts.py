@@ -8,8 +8,8 @@ import torch
 from tiny_task import EOS, policy, share_of_w7, task
 
 from foolsgold.errors import UserError
-from foolsgold.policies.generate import Sampling
 from foolsgold.policies.likelihood import token_log_probs
+from foolsgold.policies.sampling import Sampling
 from foolsgold.rewards.scoring import WeightedReward
 from foolsgold.training.datasets import PromptRow
 from foolsgold.training.rollouts import RolloutSettings, Task, derived_seed, roll_out, unequal

@@ -22,8 +22,8 @@ from foolsgold.errors import UserError
 from foolsgold.files import write_text
 from foolsgold.objectives.best_of_n import BestOfNCurve, best_of_n_curve
 from foolsgold.policies.decoder import Decoder
-from foolsgold.policies.generate import Sampling
 from foolsgold.policies.messages import Text
+from foolsgold.policies.sampling import Sampling
 from foolsgold.rewards.scoring import Scorer
 from foolsgold.training.rollouts import Task, derived_seed, draw_and_score, frozen_copy
 

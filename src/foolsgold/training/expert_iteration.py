@@ -21,7 +21,7 @@ import torch
 from foolsgold.errors import UserError
 from foolsgold.files import write_text
 from foolsgold.policies.decoder import Decoder
-from foolsgold.policies.generate import Sampling
+from foolsgold.policies.sampling import Sampling
 from foolsgold.rewards.protocol import TrainerState
 from foolsgold.training.batches import batch_indices
 from foolsgold.training.loop import Metrics

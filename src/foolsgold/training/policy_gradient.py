@@ -76,7 +76,8 @@ ALGORITHMS: dict[str, Algorithm] = {
 }
 """Methods by name. What else belongs to a method is a setting: DAPO's dynamic sampling and overlong filtering in
 `RolloutSettings`, the price of KL in `KLSettings`, in the loss for GRPO, in the reward for RLOO and REINFORCE++. RLOO's
-loss has no ratio and is right for one update a step alone."""
+loss has no ratio and is right for one update a step alone. The bounds of GSPO, its paper's, are so narrow that in
+bfloat16 the sampler's rounding alone clips some sequences; `clip_fraction` of a first update tells how many."""
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from transformers import PreTrainedTokenizerBase
 
 from foolsgold.errors import UserError
 from foolsgold.policies.decoder import Decoder
-from foolsgold.policies.generate import Samples, Sampling, generate
+from foolsgold.policies.generate import Samples, generate
 from foolsgold.policies.messages import Text
+from foolsgold.policies.sampling import Sampling
 from foolsgold.policies.tokenizer import encode_prompt
 from foolsgold.rewards.protocol import TrainerState
 from foolsgold.rewards.scoring import Scorer, Scores
