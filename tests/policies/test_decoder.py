@@ -145,3 +145,10 @@ def test_damage_is_told_in_one_line(tmp_path):
     weights.unlink()
     with pytest.raises(UserError, match="only safetensors"):
         load_decoder(tmp_path / "model")
+
+
+def test_rotations_keep_their_digits_in_bfloat16(tmp_path):
+    MODELS["llama"]().save_pretrained(tmp_path)
+    decoder = load_decoder(tmp_path, torch.bfloat16)
+    assert decoder.embedding.weight.dtype == torch.bfloat16
+    assert torch.equal(decoder.frequencies, load_decoder(tmp_path).frequencies)
