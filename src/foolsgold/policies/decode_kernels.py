@@ -21,6 +21,10 @@ LANES = 16
 """Positions whose scores are summed up at a time; caches are as long as a multiple of it."""
 
 
+NEVER = np.float32(-1e30)
+"""Score of what is not seen: its exponential is too small to count."""
+
+
 def padded(length: int) -> int:
     """The next multiple of `LANES`."""
     return -(-length // LANES) * LANES
@@ -130,6 +134,7 @@ def attend_step(
     query = np.empty(size, np.float32)
     seen = np.empty(wide_size, np.float32)
     scores = np.empty(room + new, np.float32)
+    used = room + (step // LANES + 1) * LANES
     for r in range(len(rows)):
         place = rows[r]
         length = lengths[place]
@@ -156,12 +161,11 @@ def attend_step(
                     weighted_lanes(scores, t, False, query, 0, prompt_keys, old * size * room + t, room, size)
                 for t in range(0, step + 1, LANES):
                     weighted_lanes(scores, room + t, False, query, 0, keys, own * size * new + t, new, size)
-                top = np.float32(-3e38)
-                for t in range(length):
-                    top = larger(top, scores[t])
-                for t in range(room, room + step + 1):
-                    top = larger(top, scores[t])
-                total = _exponentials(scores, 0, length, top) + _exponentials(scores, room, step + 1, top)
+                for t in range(length, room):
+                    scores[t] = NEVER
+                for t in range(room + step + 1, used):
+                    scores[t] = NEVER
+                total = exponentials(scores[:used])
                 for e in range(0, size, LANES):
                     weighted_lanes(
                         seen, e, False, scores, 0, prompt_values, old * wide_size * room + e, wide_size, length
@@ -173,14 +177,24 @@ def attend_step(
 
 
 @kernel(fastmath=FAST)
-def _exponentials(scores, start, count, top):
-    """scores become exp(scores - top) in place, 0 in the lanes from `count` on; returns their sum."""
-    total = np.float32(0)
-    for block in range(0, count, LANES):
+def exponentials(scores):
+    """In place: scores become exp(scores - largest); returns their sum. There are a multiple of `LANES`."""
+    tops = np.full(LANES, NEVER)
+    for block in range(0, len(scores), LANES):
+        lanes = scores[block : block + LANES]
         for j in range(LANES):
-            share = fast_exp(scores[start + block + j] - top) if block + j < count else np.float32(0)
-            scores[start + block + j] = share
-            total += share
+            tops[j] = larger(tops[j], lanes[j])
+    top = largest(tops, LANES)
+    sums = np.zeros(LANES, np.float32)
+    for block in range(0, len(scores), LANES):
+        lanes = scores[block : block + LANES]
+        for j in range(LANES):
+            share = fast_exp(lanes[j] - top)
+            lanes[j] = share
+            sums[j] += share
+    total = np.float32(0)
+    for j in range(LANES):
+        total += sums[j]
     return total
 
 
