@@ -63,6 +63,7 @@ def _train(arguments: list[str]) -> None:
     given = tyro.cli(config, prog=f"foolsgold train {name}", description=inspect.getdoc(config), args=settings)
     from foolsgold.serving.train_commands import COMMANDS
 
+    _quiet_transformers()
     COMMANDS[name](given)
 
 
@@ -70,7 +71,16 @@ def _generate(arguments: list[str]) -> None:
     from foolsgold.serving.generate_command import GenerateCommand, main
 
     description = inspect.getdoc(GenerateCommand)
-    main(tyro.cli(GenerateCommand, prog="foolsgold generate", description=description, args=arguments))
+    given = tyro.cli(GenerateCommand, prog="foolsgold generate", description=description, args=arguments)
+    _quiet_transformers()
+    main(given)
+
+
+def _quiet_transformers() -> None:
+    """No bars for what takes a moment."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
 
 
 def _warn(message: Warning | str, category: type[Warning], *where: object, **other: object) -> None:

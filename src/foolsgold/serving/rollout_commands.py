@@ -75,7 +75,7 @@ def expert_command(settings: ExpertCommand) -> Path:
     settings = with_absolute_rewards(resumed(settings, "expert"))
     given = _Given.read(settings)
     settings = settled(settings, width=width_of(given.policy), base_rate=2e-5)
-    shown = ("reward", "reward_of_best", "kept", "loss", "held_out_reward")
+    shown = ("reward", "best_reward", "kept", "loss", "held_out_reward")
     with TrainingRun("expert", settings, shown, settings.rounds, _rounds_done) as run:
         task, evaluate = given.tasks(run, settings)
         whole = ExpertIterationSettings(

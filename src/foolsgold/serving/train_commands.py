@@ -30,6 +30,7 @@ from foolsgold.serving.train_settings import (
     SFTCommand,
 )
 from foolsgold.serving.training_run import (
+    DTYPES,
     TrainingRun,
     device_of,
     required,
@@ -56,11 +57,13 @@ from foolsgold.training.direct_preference import (
 )
 from foolsgold.training.loop import Metrics
 from foolsgold.training.pretrain import PretrainSettings, language_model_loss, pretrain
+from foolsgold.training.rollouts import frozen_copy
 from foolsgold.training.score_conditioned import ScoreConditioning
 from foolsgold.training.sft import SFTSettings, sft, sft_loss
 from foolsgold.training.text_reward_model import (
     RewardModelSettings,
     TextComparisons,
+    agreement,
     fit_text_reward_model,
     measure,
 )
@@ -216,8 +219,13 @@ def _preferences(policy: Policy, rows: Rows, settings: DPOCommand) -> tuple[Obje
         good, bad = ([pair for pair, row in zip(others, unseen, strict=True) if row.label is x] for x in (True, False))
         if not good or not bad:
             return kto, None
-        ratios = _log_ratios(policy, [*good, *bad])
-        return kto, lambda step: {"held_out_margin": float(ratios()[: len(good)].mean() - ratios()[len(good) :].mean())}
+        ratios = _log_ratios(policy, [*good, *bad], settings)
+
+        def compare(step: int) -> Metrics:
+            found = ratios()
+            return {"held_out_margin": float(found[: len(good)].mean() - found[len(good) :].mean())}
+
+        return kto, compare
     kept, held_out = split(datasets.preferences(rows), *_share(settings))
     loss = {"dpo": dpo, "ipo": ipo}[settings.loss](settings.beta)
     objective = Comparisons(encode_comparisons(tokenizer, kept, None), loss)
@@ -225,25 +233,27 @@ def _preferences(policy: Policy, rows: Rows, settings: DPOCommand) -> tuple[Obje
         return objective, None
     other = encode_comparisons(tokenizer, held_out, None)
     chosen, rejected = (list(zip(other.prompts, answers, strict=True)) for answers in (other.chosen, other.rejected))
-    ratios = _log_ratios(policy, [*chosen, *rejected])
+    ratios = _log_ratios(policy, [*chosen, *rejected], settings)
 
     def evaluate(step: int) -> Metrics:
-        leads = ratios().view(2, -1).T @ torch.tensor([1.0, -1.0])
-        return {"held_out_accuracy": float((leads > 0).float().mean()), "held_out_margin": float(leads.mean())}
+        first, second = ratios().view(2, -1).numpy()
+        leads = first - second
+        return {"held_out_accuracy": float(agreement(leads, None).mean()), "held_out_margin": float(leads.mean())}
 
     return objective, evaluate
 
 
-def _log_ratios(policy: Policy, pairs: Sequence[TokenPair]) -> Callable[[], torch.Tensor]:
+def _log_ratios(policy: Policy, pairs: Sequence[TokenPair], settings: DPOCommand) -> Callable[[], torch.Tensor]:
     """Measures by how many nats the policy finds each completion likelier than it does now: `[N]`."""
 
-    @torch.no_grad()
-    def now() -> torch.Tensor:
+    def of(model: Any) -> torch.Tensor:
         parts = [pairs[i : i + MEASURED_AT_ONCE] for i in range(0, len(pairs), MEASURED_AT_ONCE)]
-        return torch.cat([completion_log_probs(policy.model, part).cpu() for part in parts])
+        with torch.no_grad():
+            return torch.cat([completion_log_probs(model, part).cpu() for part in parts])
 
-    start = now()
-    return lambda: now() - start
+    model: Any = policy.model
+    start = of(frozen_copy(model, DTYPES[settings.dtype]))  # in the type that it is trained in
+    return lambda: of(model) - start
 
 
 def _new_policy(settings: PretrainCommand, texts: Sequence[Text]) -> Policy:

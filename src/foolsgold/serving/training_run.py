@@ -68,7 +68,8 @@ class TrainingRun:
             self.folder = RunFolder.create(settings.output, name, _stored(settings), VERSION)
         else:
             self.folder = RunFolder.open(settings.resume, name, VERSION)
-            self.folder.truncate_after(done(self.checkpoints))
+            # Without a checkpoint also the evaluation before the first step comes again.
+            self.folder.truncate_after(done(self.checkpoints) or -1)
         self.progress = Progress(
             TextColumn(name),
             BarColumn(bar_width=30),
