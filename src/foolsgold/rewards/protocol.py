@@ -25,7 +25,6 @@ from types import ModuleType
 from typing import Any, Protocol, cast
 
 from foolsgold.errors import UserError
-from foolsgold.policies.messages import Text
 
 Rewards = list[float | None]
 
@@ -34,7 +33,7 @@ class Reward(Protocol):
     """What judges completions; see the module's docstring."""
 
     def __call__(
-        self, *, prompts: list[Text], completions: list[Text], **columns: Any
+        self, *, prompts: list[Any], completions: list[Any], **columns: Any
     ) -> Rewards | Awaitable[Rewards]: ...
 
 

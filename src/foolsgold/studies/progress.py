@@ -13,8 +13,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 class Stages:
     """Progress bars of a study's stages, one under the other; a line a stage where nobody watches, as in a log."""
 
-    def __init__(self, console: Console | None = None):
-        self.console = console or Console()
+    def __init__(self, console: Console | None = None, quiet: bool = False):
+        self.console = console or Console(quiet=quiet)
         self.progress = Progress(
             TextColumn("{task.description:<42}"),
             BarColumn(bar_width=30),

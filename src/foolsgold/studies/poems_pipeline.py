@@ -1,0 +1,274 @@
+"""The three stages on poems, as every study of language models begins: pretraining, finetuning, a reward model.
+
+Each result lies in the run folder as soon as it is there, models as Hugging Face directories; a stage whose result is
+there is not done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from foolsgold.environments.poems.world import Poems
+from foolsgold.labels.store import open_store
+from foolsgold.labels.text_comparisons import as_comparisons
+from foolsgold.objectives.schedules import cosine
+from foolsgold.policies.checkpoints import load_decoder, save_decoder
+from foolsgold.policies.decoder import Decoder, DecoderConfig
+from foolsgold.policies.generate import generate
+from foolsgold.policies.sampling import Sampling
+from foolsgold.policies.tokenizer import encode_prompt, load_tokenizer, train_bpe
+from foolsgold.rewards.text_reward_model import TextReward, TextRewardModel, encode_pairs, load_reward_model
+from foolsgold.studies.progress import Stages
+from foolsgold.training.batches import pack
+from foolsgold.training.loop import LoopSettings
+from foolsgold.training.optimiser import AdamWSettings, working_dtype
+from foolsgold.training.pretrain import PretrainSettings, pretrain
+from foolsgold.training.rollouts import derived_seed, frozen_copy
+from foolsgold.training.sft import SFTSettings, sft
+from foolsgold.training.text_reward_model import (
+    PreferenceAccuracy,
+    RewardModelSettings,
+    TextComparisons,
+    fit_text_reward_model,
+    measure,
+)
+
+BLOCK = 128
+"""Tokens of a row in pretraining."""
+
+
+@dataclass(frozen=True)
+class PoemsPlan:
+    """What follows from the size: model, data and steps of the three stages."""
+
+    seed: int
+    width: int
+    layers: int
+    pretraining_steps: int
+    finetuning_steps: int
+    comparisons: int
+    """Pairs of poems that readers compare for the reward model."""
+    most_comparisons: int
+    """Pairs compared in all, for a sweep."""
+    vocabulary: int = 1024
+    pretraining_texts: int = 60_000
+    demonstrations: int = 120_000
+    readers: int = 50
+    poems_a_prompt: int = 128
+    """Drawn from the finetuned policy for readers to compare."""
+    held_out: int = 2_000
+    """Pairs that no reward model is fitted to."""
+    max_new_tokens: int = 64
+
+    @property
+    def decoder(self) -> DecoderConfig:
+        return DecoderConfig.sized(self.vocabulary, self.width, self.layers, max_positions=256)
+
+
+@dataclass(frozen=True)
+class PoemPool:
+    """Poems of the finetuned policy, `poems_a_prompt` for each prompt, with what critic and readers make of them."""
+
+    prompts: list[str]
+    """`[P]`"""
+    texts: list[list[str]]
+    """`[P][N]`"""
+    gold: np.ndarray
+    """`[P, N]`"""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Pairs of poems, what readers said, and what is true; the first `held_out` are for measuring."""
+
+    comparisons: TextComparisons
+    readers_agree: np.ndarray
+    """bool, whether the reader preferred the poem that the critic finds better; ties left out"""
+    gold_leads: np.ndarray
+    """float64 `[K]`, gold of the chosen poem less that of the rejected one"""
+
+
+class PoemsPipeline:
+    """One run's stages.
+
+    Args:
+      plan: of the stages.
+      folder: of the run.
+      stages: progress bars.
+      created: when the run began, for the comparison store.
+    """
+
+    def __init__(self, plan: PoemsPlan, folder: Path, stages: Stages, created: datetime):
+        self.plan, self.folder, self.stages, self.created = plan, folder, stages, created
+        self.world = Poems()
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        path = self.folder / "models" / "tokenizer"
+        if not (path / "tokenizer.json").exists():
+            texts = self.world.pretraining_texts(20_000, self.plan.seed)
+            train_bpe(texts, self.plan.vocabulary).save_pretrained(path)
+        return load_tokenizer(path)
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.plan.max_new_tokens, stop_tokens=(self.tokenizer.eos_token_id,))
+
+    def base(self) -> Decoder:
+        """Pretraining: the next token of poems and prose."""
+        plan = self.plan
+
+        def train() -> Decoder:
+            torch.manual_seed(plan.seed)
+            model = Decoder(plan.decoder)
+            texts = self.world.pretraining_texts(plan.pretraining_texts, plan.seed + 1)
+            ids = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+            blocks = pack(ids, BLOCK, self.tokenizer.eos_token_id)  # type: ignore[arg-type]
+            settings = PretrainSettings(self._loop(plan.pretraining_steps, 3e-3, weight_decay=0.1), batch=32)
+            with self.stages.stage("pretraining", plan.pretraining_steps) as tick:
+                pretrain(model, blocks, settings, self._state("pretraining"), _ticking(tick, plan.pretraining_steps))
+            return model
+
+        return self._model("base", train)
+
+    def finetuned(self) -> Decoder:
+        """Supervised finetuning: people's poems, good and bad, to prompts."""
+        plan = self.plan
+
+        def train() -> Decoder:
+            model = self.base()
+            prompts, poems = zip(*self.world.demonstrations(plan.demonstrations, plan.seed + 2), strict=True)
+            settings = SFTSettings(self._loop(plan.finetuning_steps, 2e-3), batch=64, length_grouped=True)
+            rows = encode_pairs(self.tokenizer, prompts, poems)
+            with self.stages.stage("supervised finetuning", plan.finetuning_steps) as tick:
+                sft(model, rows, settings, self._state("finetuning"), _ticking(tick, plan.finetuning_steps))
+            return model
+
+        return self._model("finetuned", train)
+
+    @cached_property
+    def policy(self) -> Decoder:
+        """The finetuned policy in the machine's fastest type, for sampling."""
+        return frozen_copy(self.finetuned())
+
+    @cached_property
+    def prompts(self) -> list[str]:
+        """All prompts of the training topics."""
+        return sorted(set(self.world.prompts("train", 10_000, self.plan.seed)))
+
+    def pool(self) -> PoemPool:
+        """Poems for readers to compare."""
+        plan, path = self.plan, self.folder / "poems.npz"
+        if not path.exists():
+            with self.stages.stage("the policy writes poems", len(self.prompts)) as tick:
+                texts: list[str] = []
+                for start in range(0, len(self.prompts), 8):
+                    ids = [encode_prompt(self.tokenizer, prompt) for prompt in self.prompts[start : start + 8]]
+                    seed = derived_seed(plan.seed, 3, start)
+                    drawn = generate(self.policy, ids, self.sampling, seed, plan.poems_a_prompt)
+                    texts += self.tokenizer.batch_decode(drawn.completions(), skip_special_tokens=True)
+                    tick(start, len(self.prompts))
+            asked = [prompt for prompt in self.prompts for _ in range(plan.poems_a_prompt)]
+            np.savez_compressed(path, texts=np.array(texts), gold=np.array(self.world.gold(asked, texts)))
+        kept = np.load(path)
+        shape = len(self.prompts), plan.poems_a_prompt
+        return PoemPool(self.prompts, kept["texts"].reshape(shape).tolist(), kept["gold"].reshape(shape))
+
+    @cached_property
+    def judged(self) -> Judged:
+        """Readers compare pairs of poems on one prompt; all pairs are in comparisons.sqlite."""
+        plan, pool = self.plan, self.pool()
+        rng = np.random.default_rng([plan.seed, 4])
+        count = plan.held_out + plan.most_comparisons
+        prompt, first = rng.integers(len(pool.prompts), size=count), rng.integers(plan.poems_a_prompt, size=count)
+        second = (first + rng.integers(1, plan.poems_a_prompt, size=count)) % plan.poems_a_prompt
+        prompts = [pool.prompts[p] for p in prompt]
+        a = [pool.texts[p][i] for p, i in zip(prompt, first, strict=True)]
+        b = [pool.texts[p][i] for p, i in zip(prompt, second, strict=True)]
+        with self.stages.stage(f"{plan.readers} readers compare {count:,} pairs", None):
+            readership = self.world.readers(plan.readers, plan.seed)
+            prefers_a, reader = readership.compare(prompts, a, b, plan.seed + 5)
+            with open_store(self.folder / "comparisons.sqlite") as store:
+                if not len(store):
+                    rows = as_comparisons(
+                        prompts, a, b, prefers_a, reader, self.created, source_a="policy", source_b="policy"
+                    )
+                    store.add_many(rows)
+        lead = pool.gold[prompt, first] - pool.gold[prompt, second]
+        chosen = [x if yes else y for x, y, yes in zip(a, b, prefers_a, strict=True)]
+        rejected = [y if yes else x for x, y, yes in zip(a, b, prefers_a, strict=True)]
+        comparisons = TextComparisons.encode(self.tokenizer, prompts, chosen, rejected)
+        leads = np.where(prefers_a, lead, -lead)
+        return Judged(comparisons, (leads > 0)[lead != 0], leads)
+
+    def reward_model(self, comparisons: int, layers: int, tick: Callable[[int, int], None]) -> TextRewardModel:
+        """A reward model fitted to the first `comparisons` pairs; its trunk is the first layers of the policy's."""
+        plan = self.plan
+        path = self.folder / "models" / f"reward-{comparisons}-{layers}"
+        if not (path / "config.json").exists():
+            start = shortened(self.finetuned(), layers)
+            model = TextRewardModel(start, plan.seed)
+            rows = np.arange(plan.held_out, plan.held_out + comparisons)
+            steps = max(60, 2 * comparisons // 64) if comparisons <= 20_000 else comparisons // 64
+            settings = RewardModelSettings(self._loop(steps, 5e-4, weight_decay=0.01), batch=64, length_grouped=True)
+            state = self._state(path.name)
+            fit_text_reward_model(model, self.judged.comparisons.rows(rows), settings, state, _ticking(tick, steps))
+            model.save(path, self.tokenizer)
+        loaded = load_reward_model(path)
+        assert isinstance(loaded, TextRewardModel)
+        return loaded
+
+    def accuracy(self, model: TextRewardModel) -> tuple[PreferenceAccuracy, np.ndarray]:
+        """On held-out pairs: agreement with the readers, and, bool `[K]`, with the critic where there is no tie."""
+        held_out = self.judged.comparisons.rows(np.arange(self.plan.held_out))
+        reward = self.reward(model)
+        leads = reward.scores(list(zip(held_out.prompts, held_out.chosen, strict=True))) - reward.scores(
+            list(zip(held_out.prompts, held_out.rejected, strict=True))
+        )
+        true = self.judged.gold_leads[: self.plan.held_out]
+        return measure(model, held_out), ((leads > 0) == (true > 0))[true != 0]
+
+    def reward(self, model: TextRewardModel) -> TextReward:
+        """The reward model as a reward, in the machine's fastest type."""
+        return TextReward(model, self.tokenizer, 256, dtype=working_dtype("cpu"))
+
+    def _loop(self, steps: int, learning_rate: float, weight_decay: float = 0.0) -> LoopSettings:
+        adamw = AdamWSettings(learning_rate, weight_decay=weight_decay)
+        return LoopSettings(steps, adamw, _schedule, save_every=200, seed=self.plan.seed)
+
+    def _state(self, name: str) -> Path:
+        return self.folder / "checkpoints" / name
+
+    def _model(self, name: str, train: Callable[[], Decoder]) -> Decoder:
+        path = self.folder / "models" / name
+        if not (path / "config.json").exists():  # written last
+            model = train()
+            self.tokenizer.save_pretrained(path)
+            extra = {"eos_token_id": self.tokenizer.eos_token_id, "pad_token_id": self.tokenizer.pad_token_id}
+            save_decoder(path, model, extra=extra)
+        return load_decoder(path)  # also when just trained: a resumed run gets the same
+
+
+def shortened(model: Decoder, layers: int) -> Decoder:
+    """A copy with the first layers only."""
+    config = DecoderConfig(**{**vars(model.config), "layers": layers})
+    short = Decoder(config)
+    kept = short.state_dict().keys()
+    short.load_state_dict({name: value for name, value in model.state_dict().items() if name in kept})
+    return short
+
+
+def _schedule(step: int, steps: int) -> float:
+    return cosine(step, steps, warmup=0.05, final=0.1)
+
+
+def _ticking(tick: Callable[[int, int], None], steps: int) -> Callable[[int, dict[str, float]], None]:
+    return lambda step, metrics: tick(step, steps)
