@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foolsgold.audit.drawing import Curve, Panel, curves_svg
+from foolsgold.audit.figures import above, below, mean, share
 from foolsgold.audit.goban import board_svg
 from foolsgold.audit.replay import Frame, Replay, Series
 from foolsgold.audit.report import Gallery, Picture, Plot, Prose, Section
@@ -31,18 +32,6 @@ CLAIM = (
     "would not have worked: the vibe is not the win, and RL finds boards that fool the reward model."
 )
 _COLOURS = {"real RL": "blue", "RLHF": "vermillion"}
-
-
-def share(name: str, hits: np.ndarray, note: str = "") -> Figure:
-    """A share of yes in `hits` `[n]` (0, 0.5 or 1) with its Wilson interval."""
-    low, high = wilson_interval(float(np.sum(hits)), len(hits))
-    return Figure(name, float(np.mean(hits)), low, high, len(hits), "%", note)
-
-
-def mean(name: str, values: np.ndarray, unit: str, note: str = "") -> Figure:
-    """A mean of `values` `[n]` with its Student interval."""
-    low, high = mean_interval(values)
-    return Figure(name, float(np.mean(values)), low, high, len(values), unit, note)
 
 
 def gain(name: str, path: np.ndarray, unit: str, start: int = 0, end: int = -1) -> Figure:
@@ -119,16 +108,6 @@ def meter_change(name: str, meter: Sequence[np.ndarray]) -> Figure:
     first, last = meter[0], meter[-1]
     low, high = difference_interval(first.sum(), len(first), last.sum(), len(last))
     return Figure(name, 100 * float(last.mean() - first.mean()), 100 * low, 100 * high, len(last), "% points")
-
-
-def above(figure: Figure, level: float) -> bool:
-    """Whether the whole interval lies above `level`."""
-    return figure.low is not None and figure.low > level
-
-
-def below(figure: Figure, level: float) -> bool:
-    """Whether the whole interval lies below `level`."""
-    return figure.high is not None and figure.high < level
 
 
 def judge(measured: Measured, gnugo_level: int) -> Verdict:

@@ -1,0 +1,34 @@
+"""Texts quoted in a report, line by line, with their readings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A text that a model wrote."""
+
+    prompt: str
+    text: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """Short readings, such as {"proxy": "+4.1", "gold": "0.02"}."""
+    note: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines() or [""]
+
+
+@dataclass(frozen=True)
+class Quotes:
+    """Texts side by side."""
+
+    template: ClassVar[str] = "quotes.html.j2"
+    assets: ClassVar[tuple[str, ...]] = ("quotes.css",)
+
+    title: str
+    quotes: Sequence[Quote]
+    intro: str = ""

@@ -1,0 +1,144 @@
+"""What the study `overoptimization` measured, and the figures that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from foolsgold.objectives.best_of_n import BestOfNCurve, best_of_n_curve, best_of_n_gold, best_of_n_kl
+from foolsgold.objectives.overoptimization import (
+    BEST_OF_N,
+    REINFORCEMENT_LEARNING,
+    Fit,
+    Law,
+    ResampledFits,
+    fit_law,
+    resample_fits,
+)
+from foolsgold.objectives.statistics import Interval, mean_interval
+from foolsgold.studies.poem_arm import ArmResult, Evaluation
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class PoolOfBest:
+    """Poems for best of n."""
+
+    proxy: np.ndarray
+    """`[P, N]`, in standard deviations."""
+    gold: np.ndarray
+    """`[P, N]`"""
+
+    @cached_property
+    def gold_curve(self) -> BestOfNCurve:
+        """Gold of the best of n by proxy."""
+        return best_of_n_curve(self.proxy, self.gold, RESAMPLES)
+
+    @cached_property
+    def proxy_curve(self) -> BestOfNCurve:
+        """Proxy of the best of n by proxy."""
+        return best_of_n_curve(self.proxy, self.proxy, RESAMPLES)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean of paired differences with its 95 % interval."""
+
+    mean: float
+    interval: Interval
+    n: int
+
+    @classmethod
+    def of(cls, after: np.ndarray, before: np.ndarray) -> Difference:
+        """Over prompts, `[P]` each."""
+        lead = after - before
+        return cls(float(lead.mean()), mean_interval(lead), len(lead))
+
+
+@dataclass(frozen=True)
+class Turn:
+    """An arm's gold at start, peak and end.
+
+    The peak is the evaluation whose gold is highest on half of the prompts; its gold is measured on the other half:
+    else the luck that made it the highest would count as height.
+    """
+
+    peak: Evaluation
+    start: Difference
+    """Gold at the start, as a difference to nothing."""
+    rise: Difference
+    """Peak less start."""
+    fall: Difference
+    """End less peak."""
+    proxy: Difference
+    """Proxy at the end less at the start, in standard deviations."""
+    proxy_after_peak: Difference
+    """Proxy at the end less at the peak."""
+
+    @classmethod
+    def of(cls, result: ArmResult) -> Turn:
+        gold, proxy = result.gold, result.proxy
+        chosen = int(gold[::2].mean(0).argmax())
+        other = gold[1::2]
+        return cls(
+            peak=result.evaluations[chosen],
+            start=Difference.of(gold[:, 0], np.zeros(len(gold))),
+            rise=Difference.of(other[:, chosen], other[:, 0]),
+            fall=Difference.of(other[:, -1], other[:, chosen]),
+            proxy=Difference.of(proxy[:, -1], proxy[:, 0]),
+            proxy_after_peak=Difference.of(proxy[:, -1], proxy[:, chosen]),
+        )
+
+
+@dataclass(frozen=True)
+class LawOf:
+    """A law fitted to a curve."""
+
+    fit: Fit
+    resampled: ResampledFits
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All of it."""
+
+    main: ArmResult
+    sweeps: dict[str, list[ArmResult]]
+    best_of_n: PoolOfBest
+    readers_agree: np.ndarray
+    """bool, whether a reader's preference was the critic's"""
+    pool_gold: np.ndarray
+    """Gold of the finetuned policy's poems."""
+    demonstrations_gold: np.ndarray
+    seed: int
+
+    @cached_property
+    def turn(self) -> Turn:
+        return Turn.of(self.main)
+
+    @cached_property
+    def rl_law(self) -> LawOf:
+        """The law of RL on the main arm: gold gained since the start, resampled over prompts."""
+        return law_of(REINFORCEMENT_LEARNING, self.main.kl, self.main.gold)
+
+    @cached_property
+    def best_of_n_law(self) -> LawOf:
+        """The law of best of n, at n = 1, 2, 4 and so on: steps of about equal KL."""
+        pool = self.best_of_n
+        n = powers_of_two(pool.gold.shape[1])
+        by_prompt = best_of_n_gold(pool.proxy, pool.gold)[:, n - 1]
+        return law_of(BEST_OF_N, best_of_n_kl(n), by_prompt)
+
+
+def law_of(law: Law, kl: np.ndarray, gold: np.ndarray) -> LawOf:
+    """A law fitted to gold `[P, K]` gained since the first point, resampled over prompts."""
+    gained = gold - gold[:, :1]
+    return LawOf(fit_law(law, kl, gained.mean(0)), resample_fits(law, kl, gained, n_resamples=RESAMPLES))
+
+
+def powers_of_two(most: int) -> np.ndarray:
+    """1, 2, 4 and so on up to `most`."""
+    return 2 ** np.arange(int(np.log2(most)) + 1)
