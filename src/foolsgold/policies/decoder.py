@@ -17,6 +17,9 @@ from torch import nn
 
 from foolsgold.policies import fused
 
+STRIDE = 8
+"""Rows are padded to a multiple of as many tokens on the CPU."""
+
 
 @dataclass(frozen=True)
 class DecoderConfig:
@@ -216,9 +219,12 @@ class Decoder(nn.Module):
 
     def hidden(self, tokens: torch.Tensor) -> torch.Tensor:
         """States after the last norm, `[B, T, D]`, of right-padded rows `[B, T]`."""
-        return self.states(tokens.reshape(-1), Rows(tokens.shape[0], tokens.shape[1], tokens.device)).view(
-            *tokens.shape, -1
-        )
+        rows, length = tokens.shape
+        if fused.usable(self.embedding.weight):
+            # The CPU's matrix products are set up anew for each shape they meet: a few shapes only.
+            tokens = F.pad(tokens, (0, -length % STRIDE))
+        layout = Rows(rows, tokens.shape[1], tokens.device)
+        return self.states(tokens.reshape(-1), layout).view(rows, tokens.shape[1], -1)[:, :length]
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Logits of the next token, `[B, T, V]`, for right-padded rows of tokens `[B, T]`."""

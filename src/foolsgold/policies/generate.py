@@ -19,6 +19,9 @@ from foolsgold.policies.decoder import Decoder, Rows
 from foolsgold.policies.fused import usable
 from foolsgold.policies.sampling import Sampling, draw
 
+SEATS = 16
+"""Rows are retired in portions that leave a multiple of it."""
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -107,23 +110,43 @@ def _run(
     log_probs = torch.zeros((rows, longest))
     lengths = torch.zeros(rows, dtype=torch.int64)
     stopped = torch.zeros(rows, dtype=torch.bool)
-    alive = torch.arange(rows)
+    seats = torch.arange(rows)
+    """Rows that the engine goes on with."""
+    running = torch.ones(rows, dtype=torch.bool)
+    """`[seats]`: not ended yet."""
     stops = torch.tensor(sampling.stop_tokens, dtype=torch.int64)
     logits = engine.prefill()
     for step in range(longest):
-        drawn, said = engine.draw(logits, uniforms[step, alive], sampling)
-        tokens[alive, step], log_probs[alive, step], lengths[alive] = drawn, said, step + 1
+        drawn, said = engine.draw(logits, uniforms[step, seats], sampling)
+        alive = seats[running]
+        tokens[alive, step], log_probs[alive, step], lengths[alive] = drawn[running], said[running], step + 1
         ended = torch.isin(drawn, stops)
         if sampling.stop_strings and decode is not None:
-            ended |= _says_stop(tokens[alive, : step + 1], sampling.stop_strings, decode)
-        if ended.any():
-            stopped[alive[ended]] = True
-            alive, drawn = alive[~ended], drawn[~ended]
-            engine.keep(~ended)
-        if not len(alive) or step + 1 == longest:
+            ended |= _says_stop(tokens[seats, : step + 1], sampling.stop_strings, decode)
+        stopped[seats[ended & running]] = True
+        running &= ~ended
+        if not running.any() or step + 1 == longest:
             break
+        kept = _seats_kept(running)
+        if kept is not None:
+            seats, running, drawn = seats[kept], running[kept], drawn[kept]
+            engine.keep(kept)
         logits = engine.step(drawn, step)
     return [tokens, log_probs, lengths, stopped]
+
+
+def _seats_kept(running: torch.Tensor) -> torch.Tensor | None:
+    """Which seats to go on with, bool `[seats]`; None for all.
+
+    Ended rows keep their seats until the others fill a multiple of `SEATS`: each number of seats costs the CPU a new
+    setup of its matrix products.
+    """
+    wanted = -(-int(running.sum()) // SEATS) * SEATS
+    if wanted >= len(running):
+        return None
+    kept = running.clone()
+    kept[(~running).nonzero().flatten()[: wanted - int(running.sum())]] = True
+    return kept
 
 
 def _says_stop(tokens: torch.Tensor, stops: Sequence[str], decode: Callable[[list[int]], str]) -> torch.Tensor:

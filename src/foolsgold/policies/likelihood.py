@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from foolsgold.policies import fused
 from foolsgold.policies.decoder import Decoder
 
+STRIDE = 256
+"""Rows of logits are padded to a multiple of it on the CPU."""
+
 CHUNK_ELEMENTS = 1 << 22
 """Logits held at once, 16 MiB in float32."""
 
@@ -51,7 +54,11 @@ def linear_log_probs(
       targets: `[S]`, int64.
       temperature: above 0.
     """
-    return _LinearLogProbs.apply(states, matrix, targets, temperature)
+    count = len(states)
+    if fused.usable(matrix):  # a few shapes only, see `Decoder.hidden`
+        missing = -count % STRIDE
+        states, targets = F.pad(states, (0, 0, 0, missing)), F.pad(targets, (0, missing))
+    return _LinearLogProbs.apply(states, matrix, targets, temperature)[:count]
 
 
 class _LinearLogProbs(torch.autograd.Function):
