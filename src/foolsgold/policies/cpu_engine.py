@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 
 from foolsgold.policies import decode_kernels, kernels
-from foolsgold.policies.decoder import Block, Decoder, Rows, angles
+from foolsgold.policies.decoder import Block, Decoder, angles
 from foolsgold.policies.fused import array
+from foolsgold.policies.layouts import Rows
 from foolsgold.policies.sampling import Sampling, draw
 
 
@@ -192,6 +193,8 @@ class _View:
 
 class _Reading(Rows):
     """Prompts side by side, whose keys and values are kept."""
+
+    fusable = False
 
     def __init__(self, engine: CpuEngine, rows: int, length: int):
         super().__init__(rows, length)

@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from foolsgold.compiled import kernel
-from foolsgold.policies.kernels import FAST, fast_exp, intrinsic, larger, largest, like, wide
+from foolsgold.policies.kernels import FAST, NEVER, fast_exp, intrinsic, larger, largest, like, wide
 
 BLOCK = 64
 """Tokens whose probabilities are summed before the drawn one is looked for among them."""
@@ -19,10 +19,6 @@ BLOCK = 64
 
 LANES = 16
 """Positions whose scores are summed up at a time; caches are as long as a multiple of it."""
-
-
-NEVER = np.float32(-1e30)
-"""Score of what is not seen: its exponential is too small to count."""
 
 
 def padded(length: int) -> int:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from foolsgold.policies import fused
+from foolsgold.policies.fused_attention import Shape
+from foolsgold.policies.layouts import FusableLayout, Layout, Rows
 
 STRIDE = 8
 """Rows are padded to a multiple of as many tokens on the CPU."""
@@ -81,33 +83,6 @@ class RopeScaling:
     original_positions: int
 
 
-class Layout(Protocol):
-    """Which tokens of a call see which."""
-
-    positions: torch.Tensor
-    """`[S]`, int64, each token's place in its own text, from 0."""
-
-    def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        """Attention of `[S, H, E]` queries over `[S, K, E]` keys and values, rotated already: `[S, H, E]`."""
-        ...
-
-
-class Rows:
-    """Rows side by side, each token seeing itself and what stands before it in its row.
-
-    Padding stands on the right, where causality hides it from all that matters.
-    """
-
-    def __init__(self, rows: int, length: int, device: torch.device | str = "cpu"):
-        self.rows, self.length = rows, length
-        self.positions = torch.arange(length, device=device).repeat(rows)
-
-    def attend(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        q, k, v = (x.view(self.rows, self.length, *x.shape[1:]).transpose(1, 2) for x in (query, key, value))
-        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=query.shape[1] != key.shape[1])
-        return seen.transpose(1, 2).reshape(query.shape)
-
-
 class RMSNorm(nn.Module):
     """Division by the root mean square (Zhang and Sennrich 2019)."""
 
@@ -149,11 +124,11 @@ class Block(nn.Module):
         """What attention adds to the stream, `[S, D]`, for the normalised stream `[S, D]`."""
         config = self.config
         qkv = self.qkv(x)
-        if type(layout) is Rows and not config.qk_norm and layout.length <= fused.LONGEST and fused.usable(qkv):
-            turns = angles(layout.positions[: layout.length], frequencies)
-            by_row = qkv.view(layout.rows, layout.length, -1)
-            seen = fused.causal_attention(by_row, *turns, config.heads, config.kv_heads)
-            return self.output(seen.view(len(x), -1))
+        if layout.fusable and not config.qk_norm and fused.usable(qkv):
+            fusable = cast(FusableLayout, layout)
+            if fusable.longest <= fused.LONGEST:
+                turns = angles(torch.arange(fusable.longest), frequencies)
+                return self.output(fusable.attend_fused(qkv, Shape(config.heads, config.kv_heads, *turns)))
         cosine, sine = (turn[:, None] for turn in angles(layout.positions, frequencies))
         by_head = qkv.view(len(x), -1, config.head_size)
         query, key, value = by_head.split((config.heads, config.kv_heads, config.kv_heads), dim=1)

@@ -5,7 +5,6 @@ Letters as in `kernels`. The stream that runs through the layers is float32 here
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -118,69 +117,6 @@ class _SwiGLU(torch.autograd.Function):
         given, made = (array(gate_up), array(to_out)), array(to_gate_up)
         share(lambda a, b: kernels.swiglu_backward(*given, made, a, b), len(to_out), to_out.numel())
         return to_gate_up
-
-
-def causal_attention(
-    qkv: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, heads: int, kv_heads: int
-) -> torch.Tensor:
-    """Rotary causal attention of rows side by side, `[B, T, H E]`.
-
-    Args:
-      qkv: `[B, T, (H + 2 K) E]`, queries, keys and values as the linear layer gives them.
-      cosine, sine: `[T, E/2]`, float32, of the angles that positions turn by.
-      heads: H.
-      kv_heads: K.
-    """
-    return _CausalAttention.apply(qkv, cosine, sine, heads, kv_heads)
-
-
-class _CausalAttention(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, qkv: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, heads: int, kv_heads: int
-    ) -> Any:
-        rows, length, total = qkv.shape
-        size = total // (heads + 2 * kv_heads)
-        query = qkv.new_empty(rows, heads, length, size)
-        key, value = qkv.new_empty(2, rows, kv_heads, length, size)
-        given, made = [array(t) for t in (qkv, cosine, sine)], [array(t) for t in (query, key, value)]
-        share(lambda a, b: kernels.split_heads(*given, *made, a, b), rows, qkv.numel())
-        pairs, group = rows * kv_heads, heads // kv_heads
-        query, key, value = query.view(pairs, -1, size), key.view(pairs, length, size), value.view(pairs, length, size)
-        shares = torch.bmm(query, key.transpose(1, 2))
-        scores = array(shares.view(pairs, group, length, length))
-        scale = np.float32(1 / math.sqrt(size))
-        share(lambda a, b: kernels.causal_softmax(scores, scale, a, b), pairs, shares.numel())
-        seen = torch.bmm(shares, value)
-        out = qkv.new_empty(rows, length, heads * size)
-        by_head, by_token = array(seen.view(rows, heads, length, size)), array(out)
-        share(lambda a, b: kernels.place_heads(by_head, by_token, a, b), rows, out.numel())
-        ctx.save_for_backward(query, key, value, shares, cosine, sine)
-        ctx.heads, ctx.kv_heads = heads, kv_heads
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
-        query, key, value, shares, cosine, sine = ctx.saved_tensors
-        heads, kv_heads = ctx.heads, ctx.kv_heads
-        pairs, length, size = key.shape
-        rows, group = pairs // kv_heads, heads // kv_heads
-        to_out = gradients[0].contiguous()
-        to_seen = torch.empty_like(query)
-        by_token, by_head = array(to_out), array(to_seen.view(rows, heads, length, size))
-        share(lambda a, b: kernels.part_heads(by_token, by_head, a, b), rows, to_out.numel())
-        to_value = torch.bmm(shares.transpose(1, 2), to_seen)
-        to_shares = torch.bmm(to_seen, value.transpose(1, 2))
-        scale = np.float32(1 / math.sqrt(size))
-        both = [array(t.view(pairs, group, length, length)) for t in (shares, to_shares)]
-        share(lambda a, b: kernels.causal_softmax_backward(*both, scale, a, b), pairs, shares.numel())
-        to_query = torch.bmm(to_shares, key).view(rows, heads, length, size)
-        to_key = torch.bmm(to_shares.transpose(1, 2), query).view(rows, kv_heads, length, size)
-        to_qkv = to_out.new_empty(rows, length, (heads + 2 * kv_heads) * size)
-        given = [array(t) for t in (to_query, to_key, to_value.view(rows, kv_heads, length, size), cosine, sine)]
-        made = array(to_qkv)
-        share(lambda a, b: kernels.merge_heads_backward(*given, made, a, b), rows, to_qkv.numel())
-        return to_qkv, None, None, None, None
 
 
 def log_probs_of(logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:

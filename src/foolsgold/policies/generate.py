@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 
 from foolsgold.policies.cpu_engine import CpuEngine
-from foolsgold.policies.decoder import Decoder, Rows
+from foolsgold.policies.decoder import Decoder
 from foolsgold.policies.fused import usable
+from foolsgold.policies.layouts import Rows
 from foolsgold.policies.sampling import Sampling, draw
 
 SEATS = 16
@@ -201,6 +202,8 @@ class TorchEngine:
 class _Reading(Rows):
     """Prompts side by side, their keys and values kept for every sample of each."""
 
+    fusable = False
+
     def __init__(self, engine: TorchEngine, rows: int, length: int):
         super().__init__(rows, length, engine.model.device)
         self.engine = engine
@@ -214,6 +217,8 @@ class _Reading(Rows):
 
 class _Writing:
     """One new token a row, which sees its prompt and the new tokens before it."""
+
+    fusable = False
 
     def __init__(self, engine: TorchEngine, step: int):
         self.engine, self.place = engine, engine.longest + step

@@ -23,6 +23,10 @@ FAST = {"reassoc", "contract", "arcp", "nsz"}
 """Sums may be reordered; NaN and infinity keep their meaning."""
 
 
+NEVER = np.float32(-1e30)
+"""Score of what is not seen: its exponential is too small to count."""
+
+
 @intrinsic
 def wide(context, x):
     """A float32 from a float32 or from the bits of a bfloat16."""
@@ -164,16 +168,16 @@ def swiglu_backward(gate_up, to_out, to_gate_up, start, stop):
 
 
 @kernel(fastmath=FAST)
-def split_heads(qkv, cosine, sine, query, key, value, start, stop):
+def split_heads(qkv, cosine, sine, offsets, query, key, value, start, stop):
     """Heads of rows apart and rotated: `[B, T, (H + 2 K) E]` to query `[B, H, T, E]`, key and value `[B, K, T, E]`.
 
-    cosine and sine are `[T, E/2]`, float32.
+    cosine and sine are `[positions, E/2]`, float32; offsets `[B]` are the positions of the rows' first tokens.
     """
     heads, kv_heads, length, size = query.shape[1], key.shape[1], query.shape[2], query.shape[3]
     half = size // 2
     for b in range(start, stop):
         for t in range(length):
-            c, s, row = cosine[t], sine[t], qkv[b, t]
+            c, s, row = cosine[offsets[b] + t], sine[offsets[b] + t], qkv[b, t]
             for h in range(heads):
                 _turn(row[h * size : (h + 1) * size], c, s, query[b, h, t], half)
             for h in range(kv_heads):
@@ -193,13 +197,13 @@ def _turn(x, cosine, sine, out, half):
 
 
 @kernel(fastmath=FAST)
-def merge_heads_backward(to_query, to_key, to_value, cosine, sine, to_qkv, start, stop):
+def merge_heads_backward(to_query, to_key, to_value, cosine, sine, offsets, to_qkv, start, stop):
     """Gradient of `split_heads`: rotation the other way, everything back in its place."""
     heads, kv_heads, length, size = to_query.shape[1], to_key.shape[1], to_query.shape[2], to_query.shape[3]
     half = size // 2
     for b in range(start, stop):
         for t in range(length):
-            c, s, row = cosine[t], sine[t], to_qkv[b, t]
+            c, s, row = cosine[offsets[b] + t], sine[offsets[b] + t], to_qkv[b, t]
             for h in range(heads):
                 _turn_back(to_query[b, h, t], c, s, row[h * size : (h + 1) * size], half)
             for h in range(kv_heads):
@@ -241,44 +245,51 @@ def part_heads(by_token, by_head, start, stop):
 
 
 @kernel(fastmath=FAST)
-def causal_softmax(scores, scale, start, stop):
-    """In place, `[N, g, T, T]`: each row becomes the softmax of its scores times `scale` up to the diagonal, then 0."""
-    length = scores.shape[3]
-    raised = np.empty(length, np.float32)
+def seen_softmax(scores, firsts, second, scale, start, stop):
+    """In place, `[N, g, T, J]`: softmax of the scores times `scale` over what each row sees, 0 elsewhere.
+
+    Row t of part n sees the columns below firsts[n], and from `second` up to second + t.
+    """
+    raised = np.empty(scores.shape[3], np.float32)
     for n in range(start, stop):
         for g in range(scores.shape[1]):
-            for t in range(length):
-                row = scores[n, g, t]
-                # Up to a multiple of the vector's length: a few values for nothing are cheaper than a scalar rest.
-                end = min(length, (t // 16 + 1) * 16)
-                top = largest(row, t + 1)
-                total = np.float32(0)
-                for j in range(end):
-                    value = fast_exp((wide(row[j]) - top) * scale) if j <= t else np.float32(0)
-                    raised[j] = value
-                    total += value
-                share = np.float32(1) / total
-                for j in range(end):
-                    row[j] = like(raised[j] * share, row[j])
-                for j in range(end, length):
-                    row[j] = like(np.float32(0), row[j])
+            for t in range(scores.shape[2]):
+                _softmax_row(scores[n, g, t], firsts[n], second, second + t, scale, raised)
 
 
 @kernel(fastmath=FAST)
-def causal_softmax_backward(shares, to_shares, scale, start, stop):
-    """In place in `to_shares` `[N, g, T, T]`: the gradient of the scores."""
-    length = shares.shape[3]
+def _softmax_row(row, first, second, last, scale, raised):
+    # Up to a multiple of the vector's length: a few values for nothing are cheaper than a scalar rest.
+    end = min(len(row), (last // 16 + 1) * 16)
+    for j in range(end):
+        seen = j < first or (j >= second and j <= last)
+        raised[j] = wide(row[j]) * scale if seen else NEVER
+    top = largest(raised, end)
+    total = np.float32(0)
+    for j in range(end):
+        value = fast_exp(raised[j] - top)
+        value = value if raised[j] > NEVER else np.float32(0)
+        raised[j] = value
+        total += value
+    share = np.float32(1) / total
+    for j in range(end):
+        row[j] = like(raised[j] * share, row[j])
+    for j in range(end, len(row)):
+        row[j] = like(np.float32(0), row[j])
+
+
+@kernel(fastmath=FAST)
+def softmax_backward(shares, to_shares, scale, start, stop):
+    """In place in `to_shares` `[N, g, T, J]`: the gradient of the scores; 0 where the share is."""
     for n in range(start, stop):
         for g in range(shares.shape[1]):
-            for t in range(length):
+            for t in range(shares.shape[2]):
                 p, row = shares[n, g, t], to_shares[n, g, t]
                 total = np.float32(0)
-                for j in range(t + 1):
+                for j in range(len(row)):
                     total += wide(p[j]) * wide(row[j])
-                for j in range(t + 1):
+                for j in range(len(row)):
                     row[j] = like(wide(p[j]) * (wide(row[j]) - total) * scale, row[j])
-                for j in range(t + 1, length):
-                    row[j] = like(np.float32(0), row[j])
 
 
 @kernel(fastmath=FAST)
