@@ -23,7 +23,8 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 from foolsgold.errors import UserError
 from foolsgold.files import written
 from foolsgold.policies.checkpoints import OutsideTheFamily, build, read_weights, resolve, save_decoder
-from foolsgold.policies.decoder import Decoder
+from foolsgold.policies.decoder import STRIDE, Decoder
+from foolsgold.policies.layouts import SharedPrompts
 from foolsgold.policies.messages import Text
 from foolsgold.policies.tokenizer import encode_pair, encode_prompt
 
@@ -57,6 +58,18 @@ class TextRewardModel(nn.Module):
         states = self.trunk.hidden(tokens)
         last = states[torch.arange(len(tokens), device=tokens.device), lengths - 1]
         return F.linear(last.float(), self.head.float()).squeeze(-1)
+
+    def scores_of(self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Scores, float32 `[N, G]`, of G completions of each of N prompts, in prompt order; a prompt is read once."""
+        samples = len(completions) // len(prompts)
+        before, lengths = padded(prompts)
+        after, ends = padded(completions)
+        before, after = (F.pad(x, (0, -x.shape[1] % STRIDE)) for x in (before, after))
+        before, after, lengths, ends = (x.to(self.device) for x in (before, after, lengths, ends))
+        layout = SharedPrompts(lengths, before.shape[1], samples, after.shape[1])
+        states = self.trunk.states(torch.cat((before.reshape(-1), after.reshape(-1))), layout)[before.numel() :]
+        last = states.view(*after.shape, -1)[torch.arange(len(ends), device=self.device), ends - 1]
+        return F.linear(last.float(), self.head.float()).view(-1, samples)
 
     def save(self, folder: str | Path, tokenizer: PreTrainedTokenizerBase) -> Path:
         """Write a sequence classifier of one label as transformers, TRL and RewardBench load it, tokenizer included.
@@ -251,8 +264,11 @@ def pad_texts(pairs: Sequence[TokenPair], max_length: int | None = None) -> tupl
     Of a text above `max_length` tokens the end is kept, where its score is read.
     """
     texts = [[*prompt, *completion] for prompt, completion in pairs]
-    if max_length is not None:
-        texts = [text[-max_length:] for text in texts]
+    return padded(texts if max_length is None else [text[-max_length:] for text in texts])
+
+
+def padded(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens padded on the right with 0: int64 `[B, T]` and lengths `[B]`."""
     lengths = np.array([len(text) for text in texts], np.int64)
     tokens = np.zeros((len(texts), lengths.max()), np.int64)
     tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = np.fromiter(

@@ -133,7 +133,10 @@ class RewardModelSettings:
 def score_pairs(
     model: torch.nn.Module, prompts: Sequence[Tokens], chosen: Sequence[Tokens], rejected: Sequence[Tokens]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scores of both completions of B prompts, float32 `[B]` each."""
+    """Scores of both completions of B prompts, float32 `[B]` each; our own model reads each prompt once."""
+    if isinstance(model, TextRewardModel):
+        both = model.scores_of(prompts, [text for pair in zip(chosen, rejected, strict=True) for text in pair])
+        return both[:, 0], both[:, 1]
     first, second = zip(prompts, chosen, strict=True), zip(prompts, rejected, strict=True)
     tokens, lengths = pad_texts([*first, *second])
     device = next(model.parameters()).device
