@@ -30,7 +30,7 @@ class Measured:
         return Measured([a / b for a, b in zip(self.rates, peer.rates, strict=True)], "x")
 
     def __str__(self) -> str:
-        digits = 0 if self.median >= 100 else 1
+        digits = 0 if self.median >= 100 else 1 if self.median >= 10 else 2
         low, high = min(self.rates), max(self.rates)
         return f"{self.median:,.{digits}f} ({low:,.{digits}f}–{high:,.{digits}f})"
 
@@ -55,12 +55,14 @@ def machine() -> dict[str, str | int]:
     return {"processor": model, "cores": cores, "system": platform.platform(), "python": platform.python_version()}
 
 
-def print_table(console: Console, title: str, rows: list[tuple[str, ...]], notes: list[str]) -> None:
-    """Rows of (what, who, moves/s, ratio of ours to it, seconds to the first move), then what is not identical."""
+def print_table(
+    console: Console, title: str, rows: list[tuple[str, ...]], notes: list[str], rate: str = "moves/s"
+) -> None:
+    """Rows of (what, who, rate, ratio of ours to it, seconds until it can be measured), then what is not identical."""
     table = Table(title=title, box=box.SIMPLE, title_justify="left")
     table.add_column("what")
     table.add_column("who")
-    table.add_column("moves/s, median (min–max)", justify="right")
+    table.add_column(f"{rate}, median (min–max)", justify="right")
     table.add_column("ours is faster by", justify="right")
     table.add_column("start, s", justify="right")
     for row in rows:
