@@ -195,9 +195,7 @@ def build(weights: Weights, folder: Path, dtype: torch.dtype | None = None) -> D
     decoder.frequencies = rope_frequencies(config)
     for parameter in decoder.parameters():
         parameter.requires_grad_(True)
-        if dtype is not None:
-            parameter.data = parameter.data.to(dtype)  # not the rotary frequencies, which need their digits
-    return decoder.eval()
+    return decoder.to(dtype).eval() if dtype else decoder.eval()
 
 
 def save_decoder(

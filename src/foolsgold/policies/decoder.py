@@ -8,6 +8,7 @@ token sees which is the business of a `Layout`, so that training, generation and
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -170,6 +171,12 @@ class Decoder(nn.Module):
         if isinstance(module, Block):
             for linear in (module.output, module.down):
                 nn.init.normal_(linear.weight, std=0.02 / math.sqrt(2 * self.config.layers))
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Decoder:
+        """As all modules do to move and cast their tensors; the frequencies need all their digits."""
+        super()._apply(fn, recurse)
+        self.frequencies = rope_frequencies(self.config).to(self.device)
+        return self
 
     @property
     def output_matrix(self) -> torch.Tensor:
