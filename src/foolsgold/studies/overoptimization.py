@@ -31,7 +31,7 @@ Size = Literal["s", "m", "l"]
 
 STAGES: dict[Size, dict[str, int]] = {
     "s": {"width": 128, "layers": 4, "pretraining_steps": 700, "finetuning_steps": 1500},
-    "m": {"width": 160, "layers": 4, "pretraining_steps": 1500, "finetuning_steps": 4000},
+    "m": {"width": 160, "layers": 4, "pretraining_steps": 800, "finetuning_steps": 2500},
     "l": {"width": 256, "layers": 6, "pretraining_steps": 6000, "finetuning_steps": 12000},
 }
 """What the dial sets of the three stages."""

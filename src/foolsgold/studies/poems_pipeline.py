@@ -41,6 +41,9 @@ from foolsgold.training.text_reward_model import (
     measure,
 )
 
+SCORE_WORDS = tuple(f"<|score-{i}|>" for i in range(12))
+"""Words of the tokenizer that no text has, for wanted scores."""
+
 BLOCK = 128
 """Tokens of a row in pretraining."""
 
@@ -115,7 +118,7 @@ class PoemsPipeline:
         path = self.folder / "models" / "tokenizer"
         if not (path / "tokenizer.json").exists():
             texts = self.world.pretraining_texts(20_000, self.plan.seed)
-            train_bpe(texts, self.plan.vocabulary).save_pretrained(path)
+            train_bpe(texts, self.plan.vocabulary, SCORE_WORDS).save_pretrained(path)
         return load_tokenizer(path)
 
     @property
