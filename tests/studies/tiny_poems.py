@@ -2,6 +2,7 @@
 
 from foolsgold.environments.poems import poet
 from foolsgold.environments.poems.world import Poems
+from foolsgold.studies.poem_arm import ArmResult, run_arm
 from foolsgold.studies.poems_pipeline import PoemsPlan
 
 TINY = PoemsPlan(
@@ -25,3 +26,8 @@ TINY = PoemsPlan(
 def few_texts(patch) -> None:
     """The tokenizer learns from hundreds of texts in place of tens of thousands."""
     patch.setattr(Poems, "pretraining_texts", lambda self, n, seed: poet.pretraining_texts(min(n, 300), seed))
+
+
+def arms_here(plan, arms, folder, created, stages) -> list[ArmResult]:
+    """`run_arms` one after the other in this process: to start others takes longer than the arms."""
+    return [ArmResult.read(run_arm(plan, arm, folder, created)) for arm in arms]
