@@ -74,7 +74,8 @@ def expert_command(settings: ExpertCommand) -> Path:
     """Expert iteration; returns the model's folder."""
     settings = with_absolute_rewards(resumed(settings, "expert"))
     given = _Given.read(settings)
-    settings = settled(settings, width=width_of(given.policy), base_rate=2e-5)
+    policy, decoder = given.policy, given.decoder
+    settings = settled(settings, width=width_of(policy), base_rate=2e-5)
     shown = ("reward", "best_reward", "kept", "loss", "held_out_reward")
     with TrainingRun("expert", settings, shown, settings.rounds, _rounds_done) as run:
         task, evaluate = given.tasks(run, settings)
@@ -83,12 +84,12 @@ def expert_command(settings: ExpertCommand) -> Path:
             settings.rounds,
             settings.prompts_a_round,
             settings.samples,
-            sampling_of(given.policy, settings),
+            sampling_of(policy, settings),
             settings.top,
             from_start=settings.from_start,
         )
-        expert_iteration(given.decoder, task, whole, run.checkpoints, run.report, evaluate)
-        model = run.save(given.policy)
+        expert_iteration(decoder, task, whole, run.checkpoints, run.report, evaluate)
+        model = run.save(policy)
         run.finish(model, _generation(model, settings))
     return model
 
@@ -122,7 +123,10 @@ class _Given:
           UserError: it is none of ours, which alone draw fast enough to train on what they write.
         """
         if not isinstance(self.policy.model, Decoder):
-            raise UserError(f"{self.policy.source} runs through transformers; this training draws from our decoder")
+            raise UserError(
+                f"{self.policy.source} runs through transformers, and this training draws from our decoder: choose a "
+                "model of the Llama and Qwen family, without an adapter"
+            )
         return self.policy.model
 
     @property

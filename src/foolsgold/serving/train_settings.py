@@ -179,7 +179,7 @@ class Drawing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RLCommand(RunSettings, Adapter, Drawing, Start):
+class RLCommand(RunSettings, Drawing, Start):
     """Reinforcement learning from a reward: a learned one, one that cannot be fooled, or several.
 
     Data: rows with `prompt`. Log-probabilities, KL from the start and every reward are logged at each step.
