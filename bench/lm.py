@@ -66,7 +66,7 @@ NOTES = [
     f"reward model: batches of {PAIRS} pairs, prompt + completion 16 + 64 tokens (short) and 128 + 32 (long)",
     f"SFT: batches of {ROWS} x {ROW} tokens, every token learned",
     "training: whole steps, with batches, clipping and AdamW; weights and averages are float32 and products bfloat16, "
-    "but 'bf16' keeps weights and averages in bfloat16, where steps as small as these round to nothing",
+    "but 'bf16' keeps weights and averages in bfloat16, where most steps of this size round to nothing",
 ]
 
 
@@ -257,7 +257,7 @@ def compare_memory(size: str, arguments: Arguments, found: dict[str, dict[str, f
             found["ratios"][f"memory {size} / {name}"] = round(times, 2)
         what = f"grpo {size}, peak MiB" if name == "foolsgold" else ""
         text = f"{peak['peak']:,.0f} ({peak['before']:,.0f} imports)"
-        rows.append((what, name, text, "" if name == "foolsgold" else f"{times:.2f} x less memory", ""))
+        rows.append((what, name, text, "" if name == "foolsgold" else f"{times:.2f} x our memory", ""))
     return rows
 
 

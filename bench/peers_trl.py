@@ -246,21 +246,24 @@ class GenerationPeer:
 def best(work: Work, size: str) -> list[Setting]:
     """The fastest setting found; for training first the fastest with float32 weights and averages, as ours has.
 
-    What was tried on Zen 5, one thread (AVX-512 with bfloat16 products), rates relative to the one that won:
-      attention: eager beats sdpa by 1.4 to 1.7 in bfloat16, where sdpa's backward is slow; in float32 they are equal.
-      precision: autocast to bfloat16 beats float32 by 1.7 to 2.7 in training. Bfloat16 weights gain 5 to 20 % more
+    What was tried on Zen 5, one thread (AVX-512 with bfloat16 products), medians:
+      attention: eager beats sdpa by 1.2 to 1.7 in bfloat16, where sdpa's backward is slow; in float32 they are equal.
+      precision: autocast to bfloat16 beats float32 by 1.5 to 2.9 in training. Bfloat16 weights gain 1 to 27 % more
         there, and double the speed of generation for M, since autocast converts the weights anew for every token.
-      compiled: 1.1 to 1.3 times in training on given texts, nothing in GRPO, whose generation TRL does not compile.
-        With `forward` compiled by hand and a static cache, generation in float32 stays below eager in bfloat16.
+      compiled: 1.1 to 1.3 times in training on given texts, 1.1 times (M) and nothing (S) in GRPO, whose generation
+        TRL does not compile. With `forward` compiled by hand and a static cache, generation in float32 stays below
+        eager in bfloat16.
       micro-batches: 2 (S) and 4 (M) keep activations in the cache; compiled, S is faster whole.
-      cache: static is 5 to 20 % slower than dynamic, continuous batching 15 to 50 times.
-      checkpointing: a loss always. The optimiser is fused AdamW, logs and checkpoints are off.
+      cache: static is 4 to 24 % slower than dynamic, continuous batching 15 to 50 times.
+      checkpointing: 4 % slower. The optimiser is fused AdamW, logs and checkpoints are off.
     """
     autocast, weights = Setting("autocast bf16", "eager"), Setting("bf16", "eager")
     if work == "generate":
         return [weights]
-    parts = 4 if size == "M" else 2 if work == "grpo" else 1
-    return [replace(setting, accumulate=parts, compiled=work != "grpo") for setting in (autocast, weights)]
+    if (work, size) == ("grpo", "S"):
+        return [replace(setting, accumulate=2) for setting in (autocast, weights)]
+    parts = {"S": 1, "M": 4}[size]
+    return [replace(setting, accumulate=parts, compiled=True) for setting in (autocast, weights)]
 
 
 def build(work: Work, size: str, setting: Setting) -> Peer:
