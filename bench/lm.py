@@ -249,7 +249,7 @@ def compare_memory(size: str, arguments: Arguments, found: dict[str, dict[str, f
     """Rows of the table: GRPO's peak memory, and what was taken before the model was made."""
     names = ["foolsgold", *trl("grpo", size)]
     peaks = {name: grpo_peak(name, size, arguments.threads) for name in names}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, peak in peaks.items():
         times = peak["peak"] / peaks["foolsgold"]["peak"]
         found["rates"][f"memory {size} {name}"] = round(peak["peak"])
