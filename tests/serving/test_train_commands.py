@@ -10,8 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import AutoPeftModelForCausalLM
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+)
 
 from foolsgold import cli
 from foolsgold.errors import UserError
@@ -56,6 +63,19 @@ def world(tmp_path_factory):
     made = run(folder, "pretrain", "--data", "texts.jsonl", "--width", 32, "--layers", 2, "--vocabulary", 320,
                "--block", 32, "--steps", 4, "--batch", 8)  # fmt: skip
     return folder, made / "model"
+
+
+@pytest.fixture(scope="module")
+def gpt2(world):
+    """A small model outside the Llama and Qwen family, with the same tokenizer."""
+    folder, pretrained = world
+    tokenizer = AutoTokenizer.from_pretrained(pretrained)
+    torch.manual_seed(0)
+    sizes = {"vocab_size": len(tokenizer), "n_positions": 128, "n_embd": 32, "n_layer": 2, "n_head": 2}
+    end = tokenizer.eos_token_id
+    GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=end, eos_token_id=end)).save_pretrained(folder / "gpt2")
+    tokenizer.save_pretrained(folder / "gpt2")
+    return folder / "gpt2"
 
 
 def run(folder: Path, command: str, *words, reads=("--data", "--model", "--prompts")) -> Path:
@@ -115,6 +135,56 @@ def test_other_training_on_what_the_policy_writes(world, command, words):
     made = run(folder, command, "--model", model, "--prompts", "prompts.jsonl", *words, *reward)
     assert (made / "model" / "model.safetensors").exists()
     assert metrics(made)[-1]["reward"] > 0
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("rl", ("--steps", 2, "--batch", 2)), ("expert", ("--rounds", 1, "--steps", 2, "--prompts-a-round", 4))],
+)
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+@pytest.mark.filterwarnings("ignore:.*runs through transformers")
+def test_adapters_and_other_families_train_on_what_they_write(world, gpt2, command, words, family):
+    folder, llama = world
+    model = gpt2 if family == "gpt2" else llama
+    given = ("--model", model, "--prompts", "prompts.jsonl", "--reward", f"{folder / 'rewards.py'}:length", *words,
+             "--samples", 4, "--max-new-tokens", 8, "--dtype", "float32")  # fmt: skip
+    made = run(folder, command, *given, "--lora", 4, "--lora-targets", "c_attn" if family == "gpt2" else "q_proj")
+    start = load_file(model / "model.safetensors")
+    tokens = torch.tensor([[5, 6, 7]])
+    with torch.no_grad():
+        adapted = AutoPeftModelForCausalLM.from_pretrained(made / "adapter")
+        merged = AutoModelForCausalLM.from_pretrained(made / "model")
+        torch.testing.assert_close(adapted(tokens).logits, merged(tokens).logits, atol=1e-4, rtol=0)
+    assert adapted.peft_config["default"].r == 4
+    weights = load_file(made / "model" / "model.safetensors")
+    moved = {name for name, value in start.items() if not torch.equal(value, weights[name])}
+    assert moved == {name for name in start if name.endswith(("q_proj.weight", "c_attn.weight"))}
+    if family == "gpt2":
+        whole = run(folder, command, *given)
+        weights = load_file(whole / "model" / "model.safetensors")
+        assert all(not torch.equal(value, weights[name]) for name, value in start.items() if value.ndim == 2)
+        assert not (whole / "adapter").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "message"),
+    [
+        ("reward", ("--data", "comparisons.jsonl"), "a reward model starts from a model of the Llama and Qwen family"),
+        ("rl", ("--prompts", "prompts.jsonl", "--reward", "rewards.py:cats", "--algorithm", "ppo"), "PPO's critic"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*runs through transformers")
+def test_what_other_families_cannot_do_is_one_line(world, gpt2, capsys, monkeypatch, command, words, message):
+    folder, _ = world
+    monkeypatch.chdir(folder)
+    before = set((folder / "runs").glob("*"))
+    with pytest.raises(SystemExit) as ended:
+        run(folder, command, "--model", gpt2, *words)
+    assert ended.value.code == 2
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert errors.count("\n") == 1
+    assert set((folder / "runs").glob("*")) == before
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from tiny_task import EOS, policy, share_of_w7, task
+from tiny_task import EOS, adapted_llama, policy, share_of_w7, task
 
 from foolsgold.errors import UserError
 from foolsgold.policies.sampling import Sampling
@@ -121,6 +121,12 @@ def test_what_is_served_is_the_best_of_what_was_drawn(writer, rows):
         assert len(seen[prompt]) == 5
         assert best.text == max(seen[prompt], key=len)
         assert best.reward == len(best.text)
+
+
+def test_a_policy_that_runs_through_transformers_serves_too():
+    served = best_of_n(adapted_llama(), task(), 16, SAMPLING)
+    pool = draw_pool(adapted_llama(), task(), GOLD, 1, SAMPLING)
+    assert np.mean([best.reward for best in served]) > pool.proxy.mean() + 0.1
 
 
 def test_a_prompt_without_any_reward_is_named(writer):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny_task import EOS, policy, task
+from tiny_task import EOS, adapted_llama, policy, task
 
 from foolsgold.errors import UserError
 from foolsgold.objectives.schedules import constant
@@ -89,6 +89,16 @@ def test_rounds_raise_the_reward(from_start):
     for metrics in log.values():
         assert metrics["reward"] < metrics["kept_reward"] <= metrics["best_reward"] + 1e-9
         assert 11 <= metrics["kept"] <= 22
+
+
+@pytest.mark.parametrize("from_start", [True, False])
+def test_rounds_of_an_adapted_policy_change_its_adapter_only(from_start):
+    adapted = adapted_llama()
+    before = {name: value.clone() for name, value in adapted.state_dict().items()}
+    log = logged(adapted, task(), settings(3, from_start=from_start, top=2))
+    assert log[3]["reward"] > 2 * log[1]["reward"]
+    changed = {name for name, value in adapted.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {name for name in before if "lora_" in name}
 
 
 class Killed(Exception):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_task import EOS, policy, share_of_w7, task
+from tiny_task import EOS, adapted_llama, gpt2, policy, share_of_w7, task
 
 from foolsgold.errors import UserError
 from foolsgold.objectives.kl import exact_kl
@@ -205,6 +205,41 @@ def test_a_killed_run_ends_with_the_same_numbers(tmp_path):
     assert logged(policy(), task(), run, tmp_path / "cut") == whole[4:]
     first, second = (checkpoint.load(tmp_path / name / "state.safetensors")[0] for name in ("whole", "cut"))
     assert torch.equal(first["master"], second["master"])
+
+
+def test_of_an_adapted_policy_only_the_adapter_learns():
+    adapted = adapted_llama()
+    before = {name: value.clone() for name, value in adapted.state_dict().items()}
+    log = logged(adapted, task(), settings(12, kl=KLSettings(measure=True)))
+    assert log[0]["reward"] < 0.1
+    assert log[-1]["reward"] > 0.4
+    assert log[0]["kl"] == pytest.approx(0, abs=1e-4)  # the reference is the base, which the new adapter leaves alone
+    assert log[-1]["kl"] > 1
+    assert all(metrics["sampler_mismatch"] < 1e-4 for metrics in log)
+    changed = {name for name, value in adapted.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {name for name in before if "lora_" in name}
+
+
+def test_a_killed_run_of_an_adapted_policy_ends_with_the_same_numbers(tmp_path):
+    run = settings(4, kl=KLSettings(in_loss=0.01, in_reward=0.01, target=0.5))
+    whole = logged(adapted_llama(), task(), run, tmp_path / "whole")
+
+    def until_3(step, metrics):
+        if step == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_policy(adapted_llama(), task(), run, tmp_path / "cut", until_3)
+    assert logged(adapted_llama(), task(), run, tmp_path / "cut") == whole[2:]
+    first, second = (checkpoint.load(tmp_path / name / "state.safetensors")[0] for name in ("whole", "cut"))
+    assert torch.equal(first["master"], second["master"])
+
+
+def test_a_policy_of_another_family_learns():
+    log = logged(gpt2(), task(), settings(12, kl=KLSettings(measure=True)))
+    assert log[0]["reward"] < 0.1
+    assert log[-1]["reward"] > 0.4
+    assert all(metrics["sampler_mismatch"] < 1e-4 for metrics in log)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

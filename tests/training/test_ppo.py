@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_task import EOS, policy, task
+from tiny_task import EOS, adapted_llama, policy, task
 
+from foolsgold.errors import UserError
 from foolsgold.objectives.schedules import constant
 from foolsgold.policies.sampling import Sampling
 from foolsgold.training import checkpoint
@@ -125,6 +126,11 @@ def test_rows_without_a_reward_are_skipped(gradients):
     (-(said * (returns - returns.mean()) / (returns.std() + 1e-4)).mean()).backward()
     expected = start.embedding.weight.grad
     torch.testing.assert_close(gradients[0]["policy.embedding.weight"], expected, atol=1e-5, rtol=1e-3)
+
+
+def test_a_policy_whose_states_no_critic_reads_is_refused():
+    with pytest.raises(UserError, match="or another algorithm, such as grpo"):
+        train_ppo(adapted_llama(), task(), settings())
 
 
 def test_the_critic_starts_at_0_and_sees_no_later_token():

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny_task import EOS, policy, share_of_w7, task
+from tiny_task import EOS, adapted_llama, gpt2, policy, share_of_w7, task
 
 from foolsgold.errors import UserError
 from foolsgold.policies.likelihood import token_log_probs
 from foolsgold.policies.sampling import Sampling
 from foolsgold.rewards.scoring import WeightedReward
 from foolsgold.training.datasets import PromptRow
-from foolsgold.training.rollouts import RolloutSettings, Task, derived_seed, roll_out, unequal
+from foolsgold.training.rollouts import RolloutSettings, Task, derived_seed, frozen_copy, roll_out, unequal
 
 SETTINGS = RolloutSettings(prompts=4, samples=3, sampling=Sampling(12, stop_tokens=(EOS, 5, 6)))
 NAN = float("nan")
@@ -126,6 +126,30 @@ def test_unequal_looks_at_what_applied():
 
 def test_seeds_differ_by_every_number():
     assert len({derived_seed(*numbers) for numbers in [(0, 0), (0, 1), (1, 0), (1, 1), (0, 0, 1)]}) == 5
+
+
+@pytest.mark.parametrize("make", [policy, gpt2, adapted_llama])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_training_leaves_a_frozen_copy_alone(make, dtype):
+    model, tokens = make(), torch.tensor([[3, 4, 5]])
+    before = model(tokens)
+    copied = frozen_copy(model, dtype)
+    torch.testing.assert_close(copied(tokens).float(), before, atol=1e-6 if dtype == torch.float32 else 0.1, rtol=0)
+    assert {parameter.dtype for parameter in copied.parameters()} == {dtype}
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    said = copied(tokens)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter += 0.1
+    assert torch.equal(copied(tokens), said)
+    assert not torch.equal(model(tokens), before)
+
+
+def test_a_frozen_copy_of_an_adapted_model_takes_the_adapters_memory_only():
+    model = adapted_llama()
+    pairs = zip(model.parameters(), frozen_copy(model, torch.float32).parameters(), strict=True)
+    assert all((ours.data_ptr() == copied.data_ptr()) != ours.requires_grad for ours, copied in pairs)
 
 
 def test_bad_settings_are_refused():

@@ -25,12 +25,15 @@ from foolsgold.policies.foreign import TransformersModel
 from foolsgold.policies.generate import Samples, Sampling, generate
 from foolsgold.policies.tokenizer import load_tokenizer
 
+LanguageModel = Decoder | TransformersModel
+"""What this module loads, and what can be drawn from and trained."""
+
 
 @dataclass(frozen=True)
 class Policy:
     """A language model with what belongs to it."""
 
-    model: Decoder | TransformersModel
+    model: LanguageModel
     tokenizer: PreTrainedTokenizerBase
     source: str
     """Path or name it was loaded from."""
@@ -57,7 +60,7 @@ def load_policy(
     tokenizer = load_tokenizer(folder)
     if (folder / foreign.ADAPTER_CONFIG).exists():
         return _policy(foreign.load_transformers(folder, dtype).to(device), tokenizer, path_or_name, folder)
-    model: Decoder | TransformersModel
+    model: LanguageModel
     try:
         model = build(read_weights(folder), folder, dtype)
     except OutsideTheFamily as reason:
@@ -98,9 +101,7 @@ def with_lora(
     return _policy(model.to(device), tokenizer, path_or_name, folder)
 
 
-def _policy(
-    model: Decoder | TransformersModel, tokenizer: PreTrainedTokenizerBase, source: str | Path, folder: Path
-) -> Policy:
+def _policy(model: LanguageModel, tokenizer: PreTrainedTokenizerBase, source: str | Path, folder: Path) -> Policy:
     rows = model.config.vocabulary if isinstance(model, Decoder) else model.vocabulary
     if len(tokenizer) > rows:
         raise UserError(
@@ -120,7 +121,7 @@ def _further_stops(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[int
 
 
 def sample(
-    model: Decoder | TransformersModel,
+    model: LanguageModel,
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
     seed: int,
@@ -143,7 +144,7 @@ def sample(
 
 def save_policy(
     folder: str | Path,
-    model: Decoder | TransformersModel,
+    model: LanguageModel,
     tokenizer: PreTrainedTokenizerBase,
     weights: Mapping[str, torch.Tensor] | None = None,
     merge: bool = False,

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from foolsgold.errors import UserError
-from foolsgold.policies.decoder import Decoder
 from foolsgold.policies.generate import Sampling
 from foolsgold.policies.hub import Policy
 from foolsgold.rewards.scoring import Scorer, WeightedReward
@@ -32,7 +30,7 @@ from foolsgold.training.kl_penalty import KLSettings
 from foolsgold.training.loop import Metrics
 from foolsgold.training.policy_batches import Updates
 from foolsgold.training.policy_gradient import ALGORITHMS, PolicyGradientSettings, train_policy
-from foolsgold.training.ppo import PPOSettings, train_ppo
+from foolsgold.training.ppo import PPOSettings, train_ppo, with_states
 from foolsgold.training.rollouts import RolloutSettings, Task, derived_seed, draw_and_score
 from foolsgold.training.sft import SFTSettings
 
@@ -46,7 +44,9 @@ def rl_command(settings: RLCommand) -> Path:
     """Reinforcement learning; returns the model's folder."""
     settings = with_absolute_rewards(resumed(settings, "rl"))
     given = _Given.read(settings)
-    policy, decoder = given.policy, given.decoder
+    policy = given.policy
+    if settings.algorithm == "ppo":
+        with_states(policy.model)
     settings = settled(_settled_rl(settings), width=width_of(policy), base_rate=2e-6)
     rollouts = RolloutSettings(
         settings.batch,
@@ -61,10 +61,11 @@ def rl_command(settings: RLCommand) -> Path:
         task, evaluate = given.tasks(run, settings)
         after = (run.checkpoints, run.report, evaluate)
         if settings.algorithm == "ppo":
-            train_ppo(decoder, task, PPOSettings(run.loop, rollouts, updates, kl), *after)
+            train_ppo(policy.model, task, PPOSettings(run.loop, rollouts, updates, kl), *after)
         else:
             algorithm = ALGORITHMS[settings.algorithm]
-            train_policy(decoder, task, PolicyGradientSettings(run.loop, rollouts, algorithm, updates, kl), *after)
+            whole = PolicyGradientSettings(run.loop, rollouts, algorithm, updates, kl)
+            train_policy(policy.model, task, whole, *after)
         model = run.save(policy)
         run.finish(model, _generation(model, settings))
     return model
@@ -74,7 +75,7 @@ def expert_command(settings: ExpertCommand) -> Path:
     """Expert iteration; returns the model's folder."""
     settings = with_absolute_rewards(resumed(settings, "expert"))
     given = _Given.read(settings)
-    policy, decoder = given.policy, given.decoder
+    policy = given.policy
     settings = settled(settings, width=width_of(policy), base_rate=2e-5)
     shown = ("reward", "best_reward", "kept", "loss", "held_out_reward")
     with TrainingRun("expert", settings, shown, settings.rounds, _rounds_done) as run:
@@ -88,7 +89,7 @@ def expert_command(settings: ExpertCommand) -> Path:
             settings.top,
             from_start=settings.from_start,
         )
-        expert_iteration(decoder, task, whole, run.checkpoints, run.report, evaluate)
+        expert_iteration(policy.model, task, whole, run.checkpoints, run.report, evaluate)
         model = run.save(policy)
         run.finish(model, _generation(model, settings))
     return model
@@ -116,20 +117,6 @@ class _Given:
         return cls(*split(rows, settings.held_out, settings.seed), rewards, policy)
 
     @property
-    def decoder(self) -> Decoder:
-        """The model.
-
-        Raises:
-          UserError: it is none of ours, which alone draw fast enough to train on what they write.
-        """
-        if not isinstance(self.policy.model, Decoder):
-            raise UserError(
-                f"{self.policy.source} runs through transformers, and this training draws from our decoder: choose a "
-                "model of the Llama and Qwen family, without an adapter"
-            )
-        return self.policy.model
-
-    @property
     def shown(self) -> list[str]:
         """Metrics of the rewards."""
         return ["reward", *(f"reward/{each.name}" for each in self.rewards if len(self.rewards) > 1)]
@@ -144,7 +131,7 @@ class _Given:
         rows, seed = range(len(held_out.prompts)), derived_seed(settings.seed, 2**31)
 
         def evaluate(step: int) -> Metrics:
-            drawn = draw_and_score(self.decoder, held_out, rows, sampling_of(self.policy, settings), 1, seed)
+            drawn = draw_and_score(self.policy.model, held_out, rows, sampling_of(self.policy, settings), 1, seed)
             means = {f"held_out_reward/{name}": mean for name, mean in drawn.scores.means.items()}
             total = drawn.scores.total
             return {"held_out_reward": float(total[total == total].mean()), **means}

@@ -125,7 +125,9 @@ def reward_command(settings: RewardCommand) -> Path:
     rows = datasets.preferences(read_rows(required(settings.data, "--data", DATA)))
     policy = start_policy(settings)
     if not isinstance(policy.model, Decoder):
-        raise UserError(f"{policy.source} is outside the Llama and Qwen family, to which reward models are fitted here")
+        raise UserError(
+            f"a reward model starts from a model of the Llama and Qwen family, not an adapter; {policy.source} is none"
+        )
     kept, held_out = (
         encode_comparisons(policy.tokenizer, part, settings.max_length) if part else None
         for part in split(rows, *_share(settings))

@@ -179,7 +179,7 @@ class Drawing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RLCommand(RunSettings, Drawing, Start):
+class RLCommand(RunSettings, Adapter, Drawing, Start):
     """Reinforcement learning from a reward: a learned one, one that cannot be fooled, or several.
 
     Data: rows with `prompt`. Log-probabilities, KL from the start and every reward are logged at each step.
@@ -188,6 +188,7 @@ class RLCommand(RunSettings, Drawing, Start):
       foolsgold train rl --model runs/sft-…/model --prompts prompts.jsonl --reward runs/reward-…/model
       foolsgold train rl --model runs/sft-…/model --prompts prompts.jsonl --reward rm=runs/reward-…/model \\
           --reward short=rewards.py:brevity@0.1 --reward gold=rewards.py:gold@0 --algorithm rloo --kl 0.05
+      foolsgold train rl --model Qwen/Qwen3-0.6B --prompts prompts.jsonl --reward tests.py:passes --lora 16
     """
 
     algorithm: Literal["grpo", "dr_grpo", "rloo", "reinforce++", "dapo", "gspo", "cispo", "ppo"] = "grpo"
@@ -255,7 +256,7 @@ class ConditionedCommand(RunSettings, Adapter, Start, Rows):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExpertCommand(RunSettings, Drawing, Start):
+class ExpertCommand(RunSettings, Adapter, Drawing, Start):
     """Expert iteration: draw, keep the best by reward, finetune on them, and again.
 
     Data: rows with `prompt`.

@@ -21,7 +21,7 @@ import torch
 from foolsgold.errors import UserError
 from foolsgold.files import write_text
 from foolsgold.objectives.best_of_n import BestOfNCurve, best_of_n_curve
-from foolsgold.policies.decoder import Decoder
+from foolsgold.policies.hub import LanguageModel
 from foolsgold.policies.messages import Text
 from foolsgold.policies.sampling import Sampling
 from foolsgold.rewards.scoring import Scorer
@@ -43,7 +43,7 @@ class Pool:
 
 
 def draw_pool(
-    policy: Decoder,
+    policy: LanguageModel,
     task: Task,
     gold: Scorer,
     n: int,
@@ -97,7 +97,7 @@ def draw_pool(
 
 
 def _drawn(
-    policy: Decoder, task: Task, gold: Scorer, prompts: Sequence[int], samples: int, sampling: Sampling, seed: int
+    policy: LanguageModel, task: Task, gold: Scorer, prompts: Sequence[int], samples: int, sampling: Sampling, seed: int
 ) -> dict[str, list[Any]]:
     drawn = draw_and_score(policy, task, prompts, sampling, samples, seed)
     true = gold.score(drawn.prompts, drawn.answers, trainer_state=None, **drawn.columns)
@@ -105,7 +105,7 @@ def _drawn(
 
 
 def _identity(
-    policy: Decoder, task: Task, gold: Scorer, n: int, sampling: Sampling, seed: int, rows: int
+    policy: LanguageModel, task: Task, gold: Scorer, n: int, sampling: Sampling, seed: int, rows: int
 ) -> dict[str, Any]:
     """What pieces of one pool have in common."""
     weights = 0
@@ -173,7 +173,9 @@ class Best(NamedTuple):
     reward: float
 
 
-def best_of_n(policy: Decoder, task: Task, n: int, sampling: Sampling, seed: int = 0, rows: int = 512) -> list[Best]:
+def best_of_n(
+    policy: LanguageModel, task: Task, n: int, sampling: Sampling, seed: int = 0, rows: int = 512
+) -> list[Best]:
     """Serve a policy: for each of the task's prompts, the best of n completions by its rewards; the first of equals.
 
     Args:

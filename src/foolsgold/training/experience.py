@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from foolsgold.objectives.kl import k1
-from foolsgold.policies.decoder import Decoder
+from foolsgold.policies.hub import LanguageModel
 from foolsgold.policies.likelihood import token_log_probs
 from foolsgold.training.kl_penalty import KLSettings, kl_metrics
 from foolsgold.training.loop import LoopSettings, Metrics
@@ -42,13 +42,13 @@ class Experience:
 
     def __init__(
         self,
-        policy: Decoder,
+        policy: LanguageModel,
         task: Task,
         settings: RolloutSettings,
         kl: KLSettings,
         loop: LoopSettings,
         micro_batch: int,
-        reference: Decoder | None = None,
+        reference: LanguageModel | None = None,
     ):
         self.policy, self.task, self.settings, self.kl, self.loop = policy, task, settings, kl, loop
         self.micro_batch = micro_batch

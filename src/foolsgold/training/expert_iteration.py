@@ -20,7 +20,7 @@ import torch
 
 from foolsgold.errors import UserError
 from foolsgold.files import write_text
-from foolsgold.policies.decoder import Decoder
+from foolsgold.policies.hub import LanguageModel
 from foolsgold.policies.sampling import Sampling
 from foolsgold.rewards.protocol import TrainerState
 from foolsgold.training.batches import batch_indices
@@ -72,7 +72,7 @@ class Kept:
 
 
 def expert_iteration(
-    policy: Decoder,
+    policy: LanguageModel,
     task: Task,
     settings: ExpertIterationSettings,
     folder: str | Path | None = None,
@@ -92,7 +92,7 @@ def expert_iteration(
       UserError: a round keeps nothing, or a loss is not finite.
       RewardFailure: a reward failed; its batch is on disk.
     """
-    start = {name: value.clone() for name, value in policy.state_dict().items()}
+    start = {name: value.detach().clone() for name, value in policy.named_parameters() if value.requires_grad}
     places = [None if folder is None else Path(folder) / f"round-{i + 1:02}" for i in range(settings.rounds)]
     done = sum(place is not None and (place / "done.json").exists() for place in places)
     if done:
@@ -104,7 +104,7 @@ def expert_iteration(
         place, began = places[number], time.perf_counter()
         found = _found(policy, task, settings, number, place)
         if settings.from_start:
-            policy.load_state_dict(start)
+            policy.load_state_dict(start, strict=False)  # only what is trained
         loss = _imitate(policy, found, settings, number, place)
         metrics = {**found.metrics, "loss": loss, "seconds": time.perf_counter() - began}
         report(number + 1, metrics if evaluate is None else metrics | evaluate(number + 1))
@@ -144,7 +144,9 @@ class _Found:
     metrics: Metrics
 
 
-def _found(policy: Decoder, task: Task, settings: ExpertIterationSettings, number: int, place: Path | None) -> _Found:
+def _found(
+    policy: LanguageModel, task: Task, settings: ExpertIterationSettings, number: int, place: Path | None
+) -> _Found:
     """Round `number`'s completions, from 0: from its folder where it has them, else drawn now."""
     path = None if place is None else place / "kept.json"
     if path is not None and path.exists():
@@ -158,7 +160,7 @@ def _found(policy: Decoder, task: Task, settings: ExpertIterationSettings, numbe
     return found
 
 
-def _drawn(policy: Decoder, task: Task, settings: ExpertIterationSettings, number: int) -> _Found:
+def _drawn(policy: LanguageModel, task: Task, settings: ExpertIterationSettings, number: int) -> _Found:
     seed, count = settings.sft.loop.seed, settings.prompts or len(task.prompts)
     prompts = batch_indices(len(task.prompts), count, number, seed).tolist()
     together = max(1, settings.rows // settings.samples)
@@ -188,7 +190,7 @@ def _drawn(policy: Decoder, task: Task, settings: ExpertIterationSettings, numbe
 
 
 def _imitate(
-    policy: Decoder, found: _Found, settings: ExpertIterationSettings, number: int, place: Path | None
+    policy: LanguageModel, found: _Found, settings: ExpertIterationSettings, number: int, place: Path | None
 ) -> float:
     """Finetune on what was found; returns the last step's loss, NaN where none was left to do."""
     losses = [math.nan]

@@ -29,7 +29,7 @@ from foolsgold.objectives.policy_gradient import (
     reinforce_loss,
     token_mean,
 )
-from foolsgold.policies.decoder import Decoder
+from foolsgold.policies.hub import LanguageModel
 from foolsgold.policies.likelihood import token_log_probs
 from foolsgold.training.experience import Experience
 from foolsgold.training.float32_weights import restore_float32
@@ -93,14 +93,14 @@ class PolicyGradientSettings:
 
 
 def train_policy(
-    policy: Decoder,
+    policy: LanguageModel,
     task: Task,
     settings: PolicyGradientSettings,
     folder: str | Path | None = None,
     report: Callable[[int, Metrics], None] = lambda step, metrics: None,
     evaluate: Callable[[int], Metrics] | None = None,
     inspect: Callable[[int, Rollouts], None] = lambda step, rollouts: None,
-    reference: Decoder | None = None,
+    reference: LanguageModel | None = None,
 ) -> Loop:
     """Train `policy` in place; it ends in float32. A run in `folder` is taken up where it stopped. Returns the loop.
 

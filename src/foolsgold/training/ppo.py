@@ -17,9 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from foolsgold.errors import UserError
 from foolsgold.objectives.advantages import gae, reinforce_pp_advantages, token_rewards
 from foolsgold.objectives.policy_gradient import Normalizer, clipped_value_loss, ppo_clip_loss, token_mean
 from foolsgold.policies.decoder import Decoder
+from foolsgold.policies.hub import LanguageModel
 from foolsgold.policies.likelihood import token_log_probs
 from foolsgold.training.experience import Experience
 from foolsgold.training.float32_weights import restore_float32
@@ -71,20 +73,35 @@ class ActorCritic(nn.Module):
         return F.linear(states, self.value.weight.float(), self.value.bias.float()).squeeze(-1)
 
 
+def with_states(policy: LanguageModel) -> Decoder:
+    """`policy`, if it is one whose states a critic can read.
+
+    Raises:
+      UserError: it runs through transformers.
+    """
+    if not isinstance(policy, Decoder):
+        raise UserError(
+            "PPO's critic reads the states of a model of the Llama and Qwen family without an adapter; choose such a "
+            "model, or another algorithm, such as grpo"
+        )
+    return policy
+
+
 def train_ppo(
-    policy: Decoder,
+    policy: LanguageModel,
     task: Task,
     settings: PPOSettings,
     folder: str | Path | None = None,
     report: Callable[[int, Metrics], None] = lambda step, metrics: None,
     evaluate: Callable[[int], Metrics] | None = None,
     inspect: Callable[[int, Rollouts], None] = lambda step, rollouts: None,
-    reference: Decoder | None = None,
+    reference: LanguageModel | None = None,
 ) -> Loop:
     """Train `policy` in place; it ends in float32. A run in `folder` is taken up where it stopped. Returns the loop.
 
-    Arguments and errors: as for `train_policy`.
+    Arguments and errors: as for `train_policy`; besides, a UserError where `policy` is not a `Decoder`.
     """
+    policy = with_states(policy)
     # Made before the loop, which may overwrite the policy, its reference to be, with an interrupted run's weights.
     experience = Experience(
         policy, task, settings.rollouts, settings.kl, settings.loop, settings.updates.micro_batch, reference

@@ -13,15 +13,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from foolsgold.errors import UserError
-from foolsgold.policies.decoder import Decoder
-from foolsgold.policies.generate import Samples, generate
+from foolsgold.policies.generate import Samples
+from foolsgold.policies.hub import LanguageModel, sample
 from foolsgold.policies.messages import Text
 from foolsgold.policies.sampling import Sampling
 from foolsgold.policies.tokenizer import encode_prompt
@@ -30,6 +30,8 @@ from foolsgold.rewards.scoring import Scorer, Scores
 from foolsgold.training.batches import PaddedBatch, batch_indices, pad_pairs
 from foolsgold.training.datasets import PromptRow, keyword_lists
 from foolsgold.training.optimiser import working_dtype
+
+Model = TypeVar("Model", bound=LanguageModel)
 
 
 @dataclass(frozen=True)
@@ -146,16 +148,22 @@ def derived_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def frozen_copy(model: Decoder, dtype: torch.dtype | None = None) -> Decoder:
-    """A copy that no training changes, its weights in `dtype`, the fastest where None; buffers keep theirs."""
-    copied = copy.deepcopy(model).eval().requires_grad_(False)
+def frozen_copy(model: Model, dtype: torch.dtype | None = None) -> Model:
+    """A copy that no training changes, its weights in `dtype`, the fastest where None; buffers keep theirs.
+
+    Weights that are frozen already and of that type, as those under a LoRA adapter, are shared and take no memory.
+    """
+    dtype = dtype or working_dtype(model.device)
+    shared = {id(p): p for p in model.parameters() if not p.requires_grad and p.dtype == dtype}
+    copied = copy.deepcopy(model, shared)
+    copied.eval().requires_grad_(False)
     for parameter in copied.parameters():
-        parameter.data = parameter.data.to(dtype or working_dtype(model.device))
+        parameter.data = parameter.data.to(dtype)
     return copied
 
 
 def roll_out(
-    policy: Decoder, task: Task, settings: RolloutSettings, seed: int, step: int, max_steps: int = 0
+    policy: LanguageModel, task: Task, settings: RolloutSettings, seed: int, step: int, max_steps: int = 0
 ) -> Rollouts:
     """Draw and score the completions of step `step`, from 0.
 
@@ -199,7 +207,7 @@ class Scored:
 
 
 def draw_and_score(
-    policy: Decoder,
+    policy: LanguageModel,
     task: Task,
     rows: Sequence[int],
     sampling: Sampling,
@@ -214,7 +222,7 @@ def draw_and_score(
     """
     start = time.perf_counter()
     decode = task.tokenizer.decode if sampling.stop_strings else None
-    drawn = generate(policy, [task.ids[row] for row in rows], sampling, seed, samples, decode)  # type: ignore[arg-type]
+    drawn = sample(policy, [task.ids[row] for row in rows], sampling, seed, samples, decode)  # type: ignore[arg-type]
     between = time.perf_counter()
     completions = drawn.completions()
     texts = task.tokenizer.batch_decode(completions, skip_special_tokens=True)
