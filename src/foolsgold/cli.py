@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import tyro
 
@@ -18,7 +20,10 @@ usage: foolsgold run STUDY [settings]
        foolsgold generate --model MODEL [settings]
 
 studies:
-  alphago   AlphaGo trained by RLHF beside AlphaGo trained by real RL; then they play each other
+  alphago           AlphaGo trained by RLHF beside AlphaGo trained by real RL; then they play each other
+  overoptimization  RLHF pushed too far: gold beside proxy at every step of RL and for best of n
+  gap               who picks better than the policy writes: reward model, readers, the policy itself, the critic
+  conditioned       RLHF without RL: learn what scored how, ask for a high score
 
 language models:
   train     pretrain, sft, reward, rl …: see foolsgold train --help
@@ -40,14 +45,19 @@ def _run(arguments: list[str]) -> None:
     if name in ("-h", "--help"):
         print(HELP, end="")
         return
-    from foolsgold.studies import alphago
+    from foolsgold.studies import alphago, conditioned, gap, overoptimization
     from foolsgold.studies.alphago_plan import AlphaGoConfig
 
-    studies = {"alphago": (AlphaGoConfig, alphago.main)}
+    studies: dict[str, tuple[Any, Callable[[Any], None]]] = {
+        "alphago": (AlphaGoConfig, alphago.main),
+        "overoptimization": (overoptimization.OveroptimizationConfig, overoptimization.main),
+        "gap": (gap.GapConfig, gap.main),
+        "conditioned": (conditioned.ConditionedConfig, conditioned.main),
+    }
     if name not in studies:
         raise UserError(f"there is no study {name!r}; choose one of: {', '.join(studies)}")
     config, study = studies[name]
-    study(tyro.cli(config, prog=f"foolsgold run {name}", args=settings))
+    study(tyro.cli(config, prog=f"foolsgold run {name}", description=inspect.getdoc(config), args=settings))
 
 
 def _train(arguments: list[str]) -> None:

@@ -4,14 +4,16 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 from tiny_poems import TINY, arms_here, few_texts
 
 from foolsgold.audit.report import write_report
 from foolsgold.audit.verdict import Verdict
 from foolsgold.errors import UserError
+from foolsgold.policies.decoder import Decoder, DecoderConfig
 from foolsgold.studies import conditioned, poem_arm
-from foolsgold.studies.conditioned import BINS, DIGITS, ConditionedConfig, Plan, ScoreConditioned
+from foolsgold.studies.conditioned import BINS, DIGITS, ConditionedConfig, Plan, ScoreConditioned, told_apart
 from foolsgold.studies.conditioned_measure import Answers, Conditioned, Measured
 from foolsgold.studies.conditioned_report import judge, sections
 from foolsgold.studies.overoptimization_measure import PoolOfBest
@@ -110,6 +112,19 @@ def test_what_a_model_wrote_is_quoted_as_text(tmp_path):
 def test_every_digit_of_a_number_beyond_is_learned_at_its_place():
     seen = {(place, digit) for number in range(BINS) for place, digit in enumerate(f"{number:0{DIGITS}b}")}
     assert seen == {(place, digit) for place in range(DIGITS) for digit in "01"}
+
+
+def test_words_that_pretraining_left_alike_are_told_apart():
+    torch.manual_seed(0)
+    model = Decoder(DecoderConfig.sized(40, 32, 1, max_positions=16))
+    matrix = model.embedding.weight.data
+    matrix[3:5] = 1.0
+    before = matrix.clone()
+    told_apart(model, [[3, 4], [3], [9]], seed=0)
+    changed = (matrix != before).any(1).nonzero().flatten().tolist()
+    assert changed == [3, 4, 9]
+    assert abs(float(torch.cosine_similarity(matrix[3], matrix[4], dim=0))) < 0.6
+    assert float(matrix[[3, 4, 9]].std()) == pytest.approx(float(before.std()), rel=0.3)
 
 
 def test_rl_and_best_of_n_get_no_more_poems_than_are_learned_from():

@@ -200,7 +200,7 @@ def test_a_source_that_is_no_run_on_poems_is_refused(tmp_path):
 def test_a_source_without_a_policy_is_refused(tmp_path):
     source = source_run(tmp_path)
     (source / "models" / "finetuned" / "config.json").unlink()
-    with pytest.raises(UserError, match="no finetuned policy yet"):
+    with pytest.raises(UserError, match="has no finetuned policy"):
         Plan.of(GapConfig(source=source))
 
 

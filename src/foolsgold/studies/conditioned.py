@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 import tyro
 from rich.console import Console
 
@@ -49,7 +50,8 @@ VERSION = 1
 BINS, DIGITS = 11, 4
 """Bins of scores, and binary digits of their numbers. Every digit at every place is learned in some bin, so numbers up
 to 15 can be said, of which the last five were never seen."""
-EPOCHS: dict[Size, int] = {"s": 2, "m": 3, "l": 3}
+EPOCHS = 4
+"""How often each poem is learned from."""
 PIECE = 8
 """Prompts whose poems are drawn at once and kept together."""
 
@@ -107,7 +109,7 @@ class Plan:
     best_of: int
     """Poems a prompt that the finetuned policy writes for best of n: as many in all as the others learn from."""
     batch: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     poems_each: int = 4
     """Poems a prompt for each score asked for."""
 
@@ -119,7 +121,7 @@ class Plan:
         arm = Arm("rl", poems.comparisons, poems.layers, kl_price=0.0, steps=1, evaluate_every=1)
         steps = samples // (arm.prompts * arm.samples)
         arm = Arm(**{**asdict(arm), "steps": steps, "evaluate_every": max(1, steps // 6)})
-        learning = EPOCHS[config.size] * samples // cls.batch
+        learning = EPOCHS * samples // cls.batch
         return cls(config.size, poems, source, samples, learning, arm, samples // poem_arm.EVALUATED_PROMPTS)
 
     @classmethod
@@ -184,11 +186,12 @@ class ScoreConditioned:
     def conditioned(self, name: str, scores: np.ndarray, proxy: StandardReward) -> Conditioned:
         """Train on (prompt, score) -> poem with these scores `[samples]`, and ask for every score there is a word for.
 
-        A score is its bin's number in binary digits, each a word of the tokenizer that no text has.
+        A score is its bin's number in binary digits. Each is a word of the tokenizer that no text has, with other words
+        at every place, so that what they mean adds up.
         """
-        zero, one = (encode_prompt(self.pipeline.tokenizer, word) for word in SCORE_WORDS[:2])
-        digits = [f"{number:0{DIGITS}b}" for number in range(2**DIGITS)]
-        words = [[token for digit in number for token in (one if digit == "1" else zero)] for number in digits]
+        said = [encode_prompt(self.pipeline.tokenizer, word) for word in SCORE_WORDS]
+        numbers = [f"{number:0{DIGITS}b}" for number in range(2**DIGITS)]
+        words = [[t for place, digit in enumerate(each) for t in said[2 * place + int(digit)]] for each in numbers]
         conditioning = ScoreConditioning.fit(scores, words, BINS)
         policy = frozen_copy(self.trained(name, scores, conditioning))
         answers = []
@@ -207,6 +210,7 @@ class ScoreConditioned:
         plan, path = self.plan, self.folder.path / "models" / f"conditioned-{name}"
         if not (path / "config.json").exists():  # written last
             model = self.pipeline.finetuned()
+            told_apart(model, conditioning.words, plan.poems.seed)
             rows = conditioning.rows(encode_pairs(self.pipeline.tokenizer, *self.pool_rows()), scores)
             loop = LoopSettings(
                 plan.steps, AdamWSettings(plan.learning_rate), _schedule, save_every=200, seed=plan.poems.seed + 13
@@ -259,6 +263,18 @@ class ScoreConditioned:
                 pieces.append(np.load(path)["scores"])
                 tick(start + len(prompts), len(self.prompts))
         return PoolOfBest(*np.concatenate(pieces, 1))
+
+
+@torch.no_grad()
+def told_apart(model: Decoder, words: Sequence[Sequence[int]], seed: int) -> None:
+    """Give the tokens of the words embeddings of their own, as wide apart as those of other tokens, in place.
+
+    Of tokens that no text has pretraining leaves embeddings that are all but the same, since it knows them only as
+    what never comes next; words so much alike take long to be told apart.
+    """
+    matrix, tokens = model.embedding.weight, sorted({token for word in words for token in word})
+    fresh = torch.randn((len(tokens), matrix.shape[1]), generator=torch.Generator().manual_seed(seed))
+    matrix[tokens] = (fresh * matrix.std()).to(matrix)
 
 
 def main(config: ConditionedConfig) -> None:

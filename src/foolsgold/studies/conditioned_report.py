@@ -131,9 +131,9 @@ def story(measured: Measured, plan: PoemsPlan) -> list[str]:
         f"{measured.samples:,} of them. Readers compare some; a reward model learns {plan.comparisons:,} of their "
         "preferences and scores all poems. Gold is an exact critic that nobody knows.",
         f"The scores are parted into {len(arm.asked)} bins of as many poems each, numbered from 0. The policy is "
-        "finetuned on prompt, number, poem, the number written behind the prompt in binary digits. Every digit was "
-        f"learned at every place, so that numbers from {arm.best + 1} to {len(arm.answers) - 1} can be said although "
-        "no poem ever had them.",
+        "finetuned on prompt, number, poem. The number stands behind the prompt in binary digits, with words of its "
+        f"own for every place; each was learned in some bin, so that numbers from {arm.best + 1} to "
+        f"{len(arm.answers) - 1} can be said although no poem ever had them.",
         "A second policy is taught the critic's scores in the same way: what it cannot do is the method's fault, not "
         "the proxy's.",
         f"Equal numbers of poems. RL draws as many in all: {rl.steps} steps of {rl.prompts} prompts by {rl.samples} "

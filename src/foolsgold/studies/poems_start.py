@@ -45,8 +45,7 @@ def poems_plan(size: Size, seed: int, source: Path | None) -> PoemsPlan:
     if differ:
         told = ", ".join(f"{name} {getattr(theirs, name)} for {getattr(plan, name)}" for name in differ)
         raise UserError(f"{source} was made otherwise ({told}); give its own --size and --seed, or another run")
-    if not (source / "models" / "finetuned" / "config.json").exists():
-        raise UserError(f"{source} has no finetuned policy yet; let it go on, or name another run")
+    _check_policy(source)
     return plan
 
 
@@ -54,10 +53,11 @@ def take_over(source: Path, plan: PoemsPlan, folder: Path) -> None:
     """Copy what the run in `source` has of the three stages into `folder`; what it lacks is made there.
 
     Raises:
-      UserError: a file cannot be written.
+      UserError: a file cannot be written, or the run in `source` is there no more.
     """
     if (folder / _TAKEN).exists():
         return
+    _check_policy(source)
     reward_model = f"reward-{plan.comparisons}-{plan.layers}"
     taken = [
         path
@@ -72,6 +72,11 @@ def take_over(source: Path, plan: PoemsPlan, folder: Path) -> None:
         with replacing(to) as part:
             shutil.copyfile(path, part)
     write_text(folder / _TAKEN, json.dumps([str(path) for path in taken], indent=2) + "\n")
+
+
+def _check_policy(source: Path) -> None:
+    if not (source / "models" / "finetuned" / "config.json").exists():
+        raise UserError(f"{source} has no finetuned policy; let it go on, or name another run")
 
 
 def _plan_of(source: Path) -> PoemsPlan:
