@@ -147,7 +147,7 @@ def story(measured: Measured, plan: PoemsPlan) -> list[str]:
 def asked_for(measured: Measured, arm: Conditioned, taught_proxy: bool) -> list[Panel]:
     """Proxy and gold against the number asked for; first what was taught."""
     numbers, seen = np.arange(len(arm.answers)), np.arange(len(arm.asked))
-    asked = Curve("asked for", seen, arm.asked, dashed=True)
+    asked = Curve("asked for", seen, arm.asked, color="orange", dashed=True)
     panels = [
         Panel(
             name,

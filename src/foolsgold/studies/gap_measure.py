@@ -48,7 +48,7 @@ class GapPool:
     gold: np.ndarray
     """`[P, N]`"""
     scores: dict[str, np.ndarray]
-    """`[P, N]` each, by who picks; the more, the better he finds the poem."""
+    """`[P, N]` each, by who picks; the higher, the better the poem seems."""
 
 
 @dataclass(frozen=True)

@@ -132,9 +132,9 @@ def story(measured: Measured, plan: PoemsPlan) -> list[str]:
         "anybody can, and is the bound for all others, who do not know it.",
         f"The reward model is fitted to {plan.comparisons:,} comparisons of other poems of the same policy by "
         f"{plan.readers} simulated readers. The readers themselves pick in two ways. Their mean taste is what they "
-        "would agree on if none of them wavered. One reader at a glance, another for each prompt, has a taste of his "
-        "own and wavers: noise is added to his liking of each poem such that of any two he prefers one with exactly "
-        "the chance that he has in the comparisons. Readers do not scan metre nor look for repetition.",
+        "would agree on if none of them wavered. One reader at a glance, another for each prompt, has a taste of their "
+        "own and wavers: noise is added to what they like about each poem such that of any two they prefer one with "
+        "exactly the chance that it has in the comparisons. Readers do not scan metre nor look for repetition.",
         "The policy itself picks by its mean log-probability of a token: does it know which of its poems are good?",
         "The generation-verification gap is the gold of what a verifier's filter keeps, here the best "
         f"1 of {KEPT} of each prompt's poems, less the gold of all (Song et al. 2024).",
