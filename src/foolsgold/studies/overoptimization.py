@@ -31,12 +31,12 @@ Size = Literal["s", "m", "l"]
 
 STAGES: dict[Size, dict[str, int]] = {
     "s": {"width": 128, "layers": 4, "pretraining_steps": 700, "finetuning_steps": 1500},
-    "m": {"width": 160, "layers": 4, "pretraining_steps": 800, "finetuning_steps": 2500},
+    "m": {"width": 160, "layers": 4, "pretraining_steps": 800, "finetuning_steps": 1800},
     "l": {"width": 256, "layers": 6, "pretraining_steps": 6000, "finetuning_steps": 12000},
 }
 """What the dial sets of the three stages."""
 
-STEPS: dict[Size, int] = {"s": 150, "m": 300, "l": 800}
+STEPS: dict[Size, int] = {"s": 120, "m": 240, "l": 800}
 """Of RL."""
 
 
@@ -86,7 +86,7 @@ class Plan:
     def of(cls, config: OveroptimizationConfig) -> Plan:
         stages, steps = STAGES[config.size], STEPS[config.size]
         comparisons = 8_000
-        amounts = (500, 2_000, 8_000, 50_000)
+        amounts = (500, 5_000, 50_000)
         poems = PoemsPlan(
             seed=config.seed,
             width=stages["width"],
@@ -98,13 +98,13 @@ class Plan:
         )
         layers = poems.layers
         main = Arm("main", comparisons, layers, kl_price=0.0, steps=steps, evaluate_every=max(5, steps // 30))
-        short = replace(main, steps=steps // 2, prompts=16)
+        short = replace(main, steps=steps * 5 // 12, prompts=16)
         sweeps = {
             "comparisons": [replace(short, name=f"comparisons-{n}", comparisons=n) for n in amounts],
             "reward layers": [replace(short, name=f"layers-{n}", reward_layers=n) for n in (1, 2) if n < layers],
             "kl price": [replace(short, name=f"kl-{price:g}", kl_price=price) for price in (0.02, 0.1)],
         }
-        return cls(config.size, poems, main, sweeps, best_of_prompts=64, best_of=1024)
+        return cls(config.size, poems, main, sweeps, best_of_prompts=48, best_of=1024)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Plan:

@@ -62,11 +62,12 @@ class Difference:
 class Turn:
     """An arm's gold at start, peak and end.
 
-    The peak is the evaluation whose gold is highest on half of the prompts; its gold is measured on the other half:
-    else the luck that made it the highest would count as height.
+    The evaluation at which gold is highest on half of the prompts is measured on the other half, and the other way
+    round: else the luck that made it the highest would count as height.
     """
 
     peak: Evaluation
+    """Where gold is highest on all prompts."""
     start: Difference
     """Gold at the start, as a difference to nothing."""
     rise: Difference
@@ -75,21 +76,20 @@ class Turn:
     """End less peak."""
     proxy: Difference
     """Proxy at the end less at the start, in standard deviations."""
-    proxy_after_peak: Difference
-    """Proxy at the end less at the peak."""
 
     @classmethod
     def of(cls, result: ArmResult) -> Turn:
         gold, proxy = result.gold, result.proxy
-        chosen = int(gold[::2].mean(0).argmax())
-        other = gold[1::2]
+        at_peak = np.empty(len(gold))
+        for half in (0, 1):
+            chosen = int(gold[half::2].mean(0).argmax())
+            at_peak[1 - half :: 2] = gold[1 - half :: 2, chosen]
         return cls(
-            peak=result.evaluations[chosen],
+            peak=result.evaluations[int(gold.mean(0).argmax())],
             start=Difference.of(gold[:, 0], np.zeros(len(gold))),
-            rise=Difference.of(other[:, chosen], other[:, 0]),
-            fall=Difference.of(other[:, -1], other[:, chosen]),
+            rise=Difference.of(at_peak, gold[:, 0]),
+            fall=Difference.of(gold[:, -1], at_peak),
             proxy=Difference.of(proxy[:, -1], proxy[:, 0]),
-            proxy_after_peak=Difference.of(proxy[:, -1], proxy[:, chosen]),
         )
 
 
@@ -99,6 +99,8 @@ class LawOf:
 
     fit: Fit
     resampled: ResampledFits
+    most: float
+    """KL of the last point it was fitted to, nats."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,14 @@ class Measured:
 
     @cached_property
     def rl_law(self) -> LawOf:
-        """The law of RL on the main arm: gold gained since the start, resampled over prompts."""
-        return law_of(REINFORCEMENT_LEARNING, self.main.kl, self.main.gold)
+        """The law of RL on the main arm: gold gained since the start, resampled over prompts.
+
+        Up to the first evaluation whose gold is below half of the start's: gold cannot fall below 0, where the law
+        knows no bottom.
+        """
+        low = np.flatnonzero(self.main.gold.mean(0) < self.main.gold[:, 0].mean() / 2)
+        kept = slice(0, max(4, low[0] + 1) if len(low) else None)
+        return law_of(REINFORCEMENT_LEARNING, self.main.kl[kept], self.main.gold[:, kept])
 
     @cached_property
     def best_of_n_law(self) -> LawOf:
@@ -136,7 +144,8 @@ class Measured:
 def law_of(law: Law, kl: np.ndarray, gold: np.ndarray) -> LawOf:
     """A law fitted to gold `[P, K]` gained since the first point, resampled over prompts."""
     gained = gold - gold[:, :1]
-    return LawOf(fit_law(law, kl, gained.mean(0)), resample_fits(law, kl, gained, n_resamples=RESAMPLES))
+    resampled = resample_fits(law, kl, gained, n_resamples=RESAMPLES)
+    return LawOf(fit_law(law, kl, gained.mean(0)), resampled, float(np.max(kl)))
 
 
 def powers_of_two(most: int) -> np.ndarray:

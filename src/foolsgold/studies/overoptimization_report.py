@@ -46,8 +46,9 @@ def judge(measured: Measured) -> Verdict:
         rise,
         fall,
         proxy,
-        difference("proxy, end less peak of gold", turn.proxy_after_peak, SD),
-        Figure("KL at the peak of gold, by step", turn.peak.kl, None, None, len(turn.peak.gold) * 2, "nats"),
+        Figure(
+            "KL where gold is highest", turn.peak.kl, None, None, len(turn.peak.gold), "nats", f"step {turn.peak.step}"
+        ),
         peak("KL at the peak, by the law of RL", measured.rl_law),
         Figure(
             f"gold of the best of {len(best.n):,} by proxy",
@@ -164,10 +165,12 @@ def by_kl(measured: Measured) -> list[Panel]:
             "gold gained",
             [
                 curve("measured", np.sqrt(result.kl[order]), gained, "blue"),
-                law_curve(measured.rl_law, result.kl.max()),
+                law_curve(measured.rl_law, measured.rl_law.most),
             ],
         ),
-        Panel("best of n", "√KL", "gold gained", [points, law_curve(measured.best_of_n_law, float(kl[-1]))]),
+        Panel(
+            "best of n", "√KL", "gold gained", [points, law_curve(measured.best_of_n_law, measured.best_of_n_law.most)]
+        ),
     ]
 
 

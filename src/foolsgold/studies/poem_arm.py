@@ -32,8 +32,8 @@ from foolsgold.training.optimiser import AdamWSettings
 from foolsgold.training.policy_gradient import ALGORITHMS, PolicyGradientSettings, train_policy
 from foolsgold.training.rollouts import RolloutSettings, Task, derived_seed
 
-EVALUATED_PROMPTS = 128
-POEMS_EACH = 2
+EVALUATED_PROMPTS = 256
+POEMS_EACH = 3
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Arm:
     """Prompts of a step."""
     samples: int = 8
     """Poems a prompt."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-4
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Updates:
     """Passes over the rollouts."""
     minibatches: int = 1
     """Optimiser steps a pass; with one pass and one step the policy learns only from what it itself drew."""
-    micro_batch: int = 64
+    micro_batch: int = 32
     """Rows of a forward; changes memory and speed, not the result."""
 
     def __post_init__(self) -> None:
