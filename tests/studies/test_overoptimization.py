@@ -86,9 +86,9 @@ def test_the_peak_is_found_on_one_half_of_the_prompts_and_measured_on_the_other(
     evaluations = [Evaluation(i, float(i), gold[:, i].tolist(), [float(i)] * 4, []) for i in range(3)]
     turn = Turn.of(ArmResult(MAIN, 0.7, 0.6, 20, evaluations))
     assert turn.peak.step == 1
-    assert (turn.rise.mean, turn.fall.mean) == (0.0, 0.5)
-    assert turn.rise.n == 2
-    assert turn.proxy_after_peak.mean == 1
+    # Each half's best evaluation is the other's worst, and only the second half still has gold at the end.
+    assert (turn.rise.mean, turn.fall.mean) == (0.0, 0.25)
+    assert turn.rise.n == 4
 
 
 def test_a_fitted_law_turns_where_gold_turns():
