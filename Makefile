@@ -24,6 +24,7 @@ lint: $(VENV)/installed-test
 bench: $(VENV)/installed-test
 	$(PIP) -e .[bench]
 	$(BIN)/python bench/go.py
+	$(BIN)/python bench/lm.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
