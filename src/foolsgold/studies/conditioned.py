@@ -6,16 +6,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 import tyro
-from rich.console import Console
 
 from foolsgold.audit.report import write_report
-from foolsgold.audit.verdict import Verdict, table
+from foolsgold.audit.verdict import Verdict
 from foolsgold.environments.poems.lexicon import lexicon
 from foolsgold.environments.poems.world import Poems
 from foolsgold.errors import UserError
@@ -34,6 +34,7 @@ from foolsgold.studies.conditioned_report import judge, sections
 from foolsgold.studies.overoptimization import Size
 from foolsgold.studies.overoptimization_measure import PoolOfBest
 from foolsgold.studies.poem_arm import Arm, StandardReward
+from foolsgold.studies.poem_study import run_study
 from foolsgold.studies.poems_pipeline import SCORE_WORDS, PoemsPipeline, PoemsPlan
 from foolsgold.studies.poems_start import poems_plan, take_over
 from foolsgold.studies.progress import Stages
@@ -279,21 +280,5 @@ def told_apart(model: Decoder, words: Sequence[Sequence[int]], seed: int) -> Non
 
 def main(config: ConditionedConfig) -> None:
     """Run or resume the study and say where the report is."""
-    console = Console()
-    if config.resume is None:
-        plan = Plan.of(config)
-        folder = RunFolder.create(config.out, STUDY, asdict(plan), VERSION)
-    else:
-        folder = RunFolder.open(config.resume, STUDY, VERSION)
-        plan = Plan.from_json(folder.config)
-    poems = plan.poems
-    console.print(f"[bold]{STUDY}[/bold], size {plan.size}: {poems.decoder.parameters:,} weights", highlight=False)
-    for name, value in {**asdict(plan), **asdict(poems)}.items():
-        if not isinstance(value, dict):
-            console.print(f"  {name:<22} {value}", highlight=False)
-    console.print(f"  {'run folder':<22} {folder.path}", highlight=False, soft_wrap=True)
-    with folder:
-        with Stages(console) as stages:
-            verdict = ScoreConditioned(plan, folder, stages).run()
-        console.print(table(verdict))
-        console.print(f"report: {folder.path / 'report.html'}", highlight=False, soft_wrap=True)
+    make_plan = partial(Plan.of, config)
+    run_study(STUDY, VERSION, config.out, config.resume, make_plan, Plan.from_json, ScoreConditioned)

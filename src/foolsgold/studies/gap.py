@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import tyro
-from rich.console import Console
 
 from foolsgold.audit.report import write_report
-from foolsgold.audit.verdict import Verdict, table
+from foolsgold.audit.verdict import Verdict
 from foolsgold.environments.poems.critic import critique
 from foolsgold.errors import UserError
 from foolsgold.files import replacing
@@ -32,6 +32,7 @@ from foolsgold.studies.gap_measure import (
 from foolsgold.studies.gap_report import judge, sections
 from foolsgold.studies.overoptimization import Size
 from foolsgold.studies.poem_arm import StandardReward
+from foolsgold.studies.poem_study import run_study
 from foolsgold.studies.poems_pipeline import PoemsPipeline, PoemsPlan
 from foolsgold.studies.poems_start import poems_plan, take_over
 from foolsgold.studies.progress import Stages
@@ -194,21 +195,5 @@ class Gap:
 
 def main(config: GapConfig) -> None:
     """Run or resume the study and say where the report is."""
-    console = Console()
-    if config.resume is None:
-        plan = Plan.of(config)
-        folder = RunFolder.create(config.out, STUDY, asdict(plan), VERSION)
-    else:
-        folder = RunFolder.open(config.resume, STUDY, VERSION)
-        plan = Plan.from_json(folder.config)
-    poems = plan.poems
-    console.print(f"[bold]{STUDY}[/bold], size {plan.size}: {poems.decoder.parameters:,} weights", highlight=False)
-    for name, value in {**asdict(plan), **asdict(poems)}.items():
-        if not isinstance(value, dict):
-            console.print(f"  {name:<22} {value}", highlight=False)
-    console.print(f"  {'run folder':<22} {folder.path}", highlight=False, soft_wrap=True)
-    with folder:
-        with Stages(console) as stages:
-            verdict = Gap(plan, folder, stages).run()
-        console.print(table(verdict))
-        console.print(f"report: {folder.path / 'report.html'}", highlight=False, soft_wrap=True)
+    make_plan = partial(Plan.of, config)
+    run_study(STUDY, VERSION, config.out, config.resume, make_plan, Plan.from_json, Gap)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from rich.console import Console
 
 from foolsgold.audit.report import write_report
-from foolsgold.audit.verdict import Verdict, table
+from foolsgold.audit.verdict import Verdict
 from foolsgold.errors import UserError
 from foolsgold.policies.generate import generate
 from foolsgold.policies.tokenizer import encode_prompt
@@ -19,6 +19,7 @@ from foolsgold.studies.arms import run_arms
 from foolsgold.studies.overoptimization_measure import Measured, PoolOfBest
 from foolsgold.studies.overoptimization_report import judge, sections
 from foolsgold.studies.poem_arm import Arm, StandardReward
+from foolsgold.studies.poem_study import run_study
 from foolsgold.studies.poems_pipeline import PoemsPipeline, PoemsPlan
 from foolsgold.studies.progress import Stages
 from foolsgold.training.rollouts import derived_seed
@@ -142,6 +143,7 @@ class Overoptimization:
             ),
             seed=plan.poems.seed,
         )
+        self.folder.truncate_after(-1)  # metrics are written here, all at once
         for result in results:
             for each in result.evaluations:
                 figures = {"kl": each.kl, "gold": np.mean(each.gold), "proxy": np.mean(each.proxy)}
@@ -179,21 +181,5 @@ class Overoptimization:
 
 def main(config: OveroptimizationConfig) -> None:
     """Run or resume the study and say where the report is."""
-    console = Console()
-    if config.resume is None:
-        plan = Plan.of(config)
-        folder = RunFolder.create(config.out, STUDY, asdict(plan), VERSION)
-    else:
-        folder = RunFolder.open(config.resume, STUDY, VERSION)
-        plan = Plan.from_json(folder.config)
-        folder.truncate_after(-1)  # metrics are written at the end, all at once
-    poems = plan.poems
-    console.print(f"[bold]{STUDY}[/bold], size {plan.size}: {poems.decoder.parameters:,} weights", highlight=False)
-    for name, value in asdict(poems).items():
-        console.print(f"  {name:<22} {value}", highlight=False)
-    console.print(f"  {'run folder':<22} {folder.path}", highlight=False, soft_wrap=True)
-    with folder:
-        with Stages(console) as stages:
-            verdict = Overoptimization(plan, folder, stages).run()
-        console.print(table(verdict))
-        console.print(f"report: {folder.path / 'report.html'}", highlight=False, soft_wrap=True)
+    make_plan = partial(Plan.of, config)
+    run_study(STUDY, VERSION, config.out, config.resume, make_plan, Plan.from_json, Overoptimization)
