@@ -13,6 +13,7 @@ import numpy as np
 from foolsgold.audit.report import write_report
 from foolsgold.audit.verdict import Verdict
 from foolsgold.errors import UserError
+from foolsgold.files import replacing
 from foolsgold.policies.generate import generate
 from foolsgold.policies.tokenizer import encode_prompt
 from foolsgold.studies.arms import run_arms
@@ -174,7 +175,8 @@ class Overoptimization:
                     scores.append(proxy(asked, texts))
                     gold.append(pipeline.world.gold(asked, texts))
                     tick(i + 1, len(prompts))
-            np.savez_compressed(path, proxy=np.array(scores, np.float64), gold=np.array(gold, np.float64))
+            with replacing(path) as part:
+                np.savez_compressed(part, proxy=np.array(scores, np.float64), gold=np.array(gold, np.float64))
         kept = np.load(path)
         return PoolOfBest(kept["proxy"], kept["gold"])
 

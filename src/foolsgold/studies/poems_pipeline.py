@@ -6,6 +6,7 @@ there is not done again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from foolsgold.environments.poems.world import Poems
+from foolsgold.files import replacing, write_text
 from foolsgold.labels.store import open_store
 from foolsgold.labels.text_comparisons import as_comparisons
 from foolsgold.objectives.schedules import cosine
@@ -116,7 +118,7 @@ class PoemsPipeline:
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         path = self.folder / "models" / "tokenizer"
-        if not (path / "tokenizer.json").exists():
+        if not all((path / name).exists() for name in ("tokenizer.json", "tokenizer_config.json")):
             texts = self.world.pretraining_texts(20_000, self.plan.seed)
             train_bpe(texts, self.plan.vocabulary, SCORE_WORDS).save_pretrained(path)
         return load_tokenizer(path)
@@ -180,7 +182,8 @@ class PoemsPipeline:
                     texts += self.tokenizer.batch_decode(drawn.completions(), skip_special_tokens=True)
                     tick(start, len(self.prompts))
             asked = [prompt for prompt in self.prompts for _ in range(plan.poems_a_prompt)]
-            np.savez_compressed(path, texts=np.array(texts), gold=np.array(self.world.gold(asked, texts)))
+            with replacing(path) as part:
+                np.savez_compressed(part, texts=np.array(texts), gold=np.array(self.world.gold(asked, texts)))
         kept = np.load(path)
         shape = len(self.prompts), plan.poems_a_prompt
         return PoemPool(self.prompts, kept["texts"].reshape(shape).tolist(), kept["gold"].reshape(shape))
@@ -199,12 +202,14 @@ class PoemsPipeline:
         with self.stages.stage(f"{plan.readers} readers compare {count:,} pairs", None):
             readership = self.world.readers(plan.readers, plan.seed)
             prefers_a, reader = readership.compare(prompts, a, b, plan.seed + 5)
-            with open_store(self.folder / "comparisons.sqlite") as store:
-                if not len(store):
+            stored = self.folder / "comparisons.json"
+            if not stored.exists():
+                with open_store(self.folder / "comparisons.sqlite") as store:
                     rows = as_comparisons(
                         prompts, a, b, prefers_a, reader, self.created, source_a="policy", source_b="policy"
                     )
-                    store.add_many(rows)
+                    store.add_many(rows)  # what is there already, of an attempt that was cut off, is not added again
+                write_text(stored, json.dumps({"judgements": count}))
         lead = pool.gold[prompt, first] - pool.gold[prompt, second]
         chosen = [x if yes else y for x, y, yes in zip(a, b, prefers_a, strict=True)]
         rejected = [y if yes else x for x, y, yes in zip(a, b, prefers_a, strict=True)]
