@@ -6,7 +6,6 @@ there is not done again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +17,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from foolsgold.environments.poems.world import Poems
-from foolsgold.files import replacing, write_text
+from foolsgold.files import replacing
 from foolsgold.labels.store import open_store
 from foolsgold.labels.text_comparisons import as_comparisons
 from foolsgold.objectives.schedules import cosine
@@ -94,11 +93,24 @@ class PoemPool:
 class Judged:
     """Pairs of poems, what readers said, and what is true; the first `held_out` are for measuring."""
 
-    comparisons: TextComparisons
-    readers_agree: np.ndarray
-    """bool, whether the reader preferred the poem that the critic finds better; ties left out"""
+    prompts: list[str]
+    """`[K]`"""
+    chosen: list[str]
+    """`[K]`, the poems that readers preferred."""
+    rejected: list[str]
+    """`[K]`"""
     gold_leads: np.ndarray
     """float64 `[K]`, gold of the chosen poem less that of the rejected one"""
+
+    @property
+    def readers_agree(self) -> np.ndarray:
+        """bool, whether the reader preferred the poem that the critic finds better; ties left out."""
+        return (self.gold_leads > 0)[self.gold_leads != 0]
+
+    def rows(self, start: int, stop: int, tokenizer: PreTrainedTokenizerBase) -> TextComparisons:
+        """Some of them, in tokens."""
+        part = slice(start, stop)
+        return TextComparisons.encode(tokenizer, self.prompts[part], self.chosen[part], self.rejected[part])
 
 
 class PoemsPipeline:
@@ -199,23 +211,23 @@ class PoemsPipeline:
         prompts = [pool.prompts[p] for p in prompt]
         a = [pool.texts[p][i] for p, i in zip(prompt, first, strict=True)]
         b = [pool.texts[p][i] for p, i in zip(prompt, second, strict=True)]
-        with self.stages.stage(f"{plan.readers} readers compare {count:,} pairs", None):
-            readership = self.world.readers(plan.readers, plan.seed)
-            prefers_a, reader = readership.compare(prompts, a, b, plan.seed + 5)
-            stored = self.folder / "comparisons.json"
-            if not stored.exists():
+        path = self.folder / "judgements.npz"
+        if not path.exists():
+            with self.stages.stage(f"{plan.readers} readers compare {count:,} pairs", None):
+                readership = self.world.readers(plan.readers, plan.seed)
+                said, reader = readership.compare(prompts, a, b, plan.seed + 5)
                 with open_store(self.folder / "comparisons.sqlite") as store:
                     rows = as_comparisons(
-                        prompts, a, b, prefers_a, reader, self.created, source_a="policy", source_b="policy"
+                        prompts, a, b, said, reader, self.created, source_a="policy", source_b="policy"
                     )
-                    store.add_many(rows)  # what is there already, of an attempt that was cut off, is not added again
-                write_text(stored, json.dumps({"judgements": count}))
+                    store.add_many(rows)  # what an attempt that was cut off has added is not added again
+                with replacing(path) as part:
+                    np.savez_compressed(part, prefers_a=said)
+        prefers_a = np.load(path)["prefers_a"]
         lead = pool.gold[prompt, first] - pool.gold[prompt, second]
         chosen = [x if yes else y for x, y, yes in zip(a, b, prefers_a, strict=True)]
         rejected = [y if yes else x for x, y, yes in zip(a, b, prefers_a, strict=True)]
-        comparisons = TextComparisons.encode(self.tokenizer, prompts, chosen, rejected)
-        leads = np.where(prefers_a, lead, -lead)
-        return Judged(comparisons, (leads > 0)[lead != 0], leads)
+        return Judged(prompts, chosen, rejected, np.where(prefers_a, lead, -lead))
 
     def reward_model(self, comparisons: int, layers: int, tick: Callable[[int, int], None]) -> TextRewardModel:
         """A reward model fitted to the first `comparisons` pairs; its trunk is the first layers of the policy's."""
@@ -224,11 +236,11 @@ class PoemsPipeline:
         if not (path / "config.json").exists():
             start = shortened(self.finetuned(), layers)
             model = TextRewardModel(start, plan.seed)
-            rows = np.arange(plan.held_out, plan.held_out + comparisons)
+            rows = self.judged.rows(plan.held_out, plan.held_out + comparisons, self.tokenizer)
             steps = max(60, 2 * comparisons // 64) if comparisons <= 20_000 else comparisons // 64
             settings = RewardModelSettings(self._loop(steps, 5e-4, weight_decay=0.01), batch=64, length_grouped=True)
             state = self._state(path.name)
-            fit_text_reward_model(model, self.judged.comparisons.rows(rows), settings, state, _ticking(tick, steps))
+            fit_text_reward_model(model, rows, settings, state, _ticking(tick, steps))
             model.save(path, self.tokenizer)
         loaded = load_reward_model(path)
         assert isinstance(loaded, TextRewardModel)
@@ -236,7 +248,7 @@ class PoemsPipeline:
 
     def accuracy(self, model: TextRewardModel) -> tuple[PreferenceAccuracy, np.ndarray]:
         """On held-out pairs: agreement with the readers, and, bool `[K]`, with the critic where there is no tie."""
-        held_out = self.judged.comparisons.rows(np.arange(self.plan.held_out))
+        held_out = self.judged.rows(0, self.plan.held_out, self.tokenizer)
         reward = self.reward(model)
         leads = reward.scores(list(zip(held_out.prompts, held_out.chosen, strict=True))) - reward.scores(
             list(zip(held_out.prompts, held_out.rejected, strict=True))
