@@ -65,7 +65,9 @@ def take_over(source: Path, plan: PoemsPlan, folder: Path) -> None:
         # The file that tells that a model is whole comes last.
         for path in sorted((source / "models" / name).glob("*.*"), key=lambda path: path.name == "config.json")
     ]
-    taken += [path for name in ("poems.npz", "judgements.npz", "comparisons.sqlite") if (path := source / name).exists()]
+    taken += [
+        path for name in ("poems.npz", "judgements.npz", "comparisons.sqlite") if (path := source / name).exists()
+    ]
     for path in taken:
         to = folder / path.relative_to(source)
         to.parent.mkdir(parents=True, exist_ok=True)
