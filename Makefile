@@ -10,7 +10,7 @@ demo: $(VENV)/installed
 	$(BIN)/foolsgold run alphago
 
 test: $(VENV)/installed-test
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n 2
 
 test-slow: $(VENV)/installed-test
 	$(BIN)/pytest -m slow
