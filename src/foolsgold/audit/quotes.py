@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import ClassVar
 
 
@@ -19,7 +20,12 @@ class Quote:
 
     @property
     def lines(self) -> list[str]:
-        return self.text.splitlines() or [""]
+        """Lines of the text; several empty ones in a row become one that says how many."""
+        lines: list[str] = []
+        for line, same in groupby(self.text.splitlines(), key=lambda line: line.strip()):
+            count = len(list(same))
+            lines += [f"({count} empty lines)"] if not line and count > 1 else [line] * count
+        return lines or [""]
 
 
 @dataclass(frozen=True)

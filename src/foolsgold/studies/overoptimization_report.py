@@ -49,7 +49,7 @@ def judge(measured: Measured) -> Verdict:
         Figure(
             "KL where gold is highest", turn.peak.kl, None, None, len(turn.peak.gold), "nats", f"step {turn.peak.step}"
         ),
-        peak("KL at the peak, by the law of RL", measured.rl_law),
+        peak("KL at the peak, by the law of RL", measured.rl_law, len(result.gold)),
         Figure(
             f"gold of the best of {len(best.n):,} by proxy",
             float(best.gold[-1]),
@@ -58,7 +58,7 @@ def judge(measured: Measured) -> Verdict:
             len(pool.gold),
             note=f"highest at n = {best.n[top]:,}: {best.gold[top]:.3f}",
         ),
-        peak("KL at the peak, by the law of best of n", measured.best_of_n_law),
+        peak("KL at the peak, by the law of best of n", measured.best_of_n_law, len(pool.gold)),
         share("readers agree with the critic", measured.readers_agree),
         accuracy("reward model agrees with the readers", result.readers_accuracy, result.held_out),
         accuracy("reward model agrees with the critic", result.gold_accuracy, result.held_out),
@@ -79,11 +79,11 @@ def accuracy(name: str, value: float, n: int) -> Figure:
     return share(name, hits)
 
 
-def peak(name: str, law: LawOf) -> Figure:
-    """Where a fitted law turns."""
+def peak(name: str, law: LawOf, n: int) -> Figure:
+    """Where a law turns that was fitted to `n` prompts."""
     low, high = law.resampled.peak_kl
     note = f"R² {law.fit.r_squared:.2f}; it turns in {100 * law.resampled.share_with_peak:.0f} % of resamples"
-    return Figure(name, law.fit.peak_kl, low, high, law.resampled.a.size, "nats", note)
+    return Figure(name, law.fit.peak_kl, low, high, n, "nats", note)
 
 
 def sections(measured: Measured, plan: PoemsPlan) -> list[Section]:
@@ -230,13 +230,13 @@ def first_degenerate(measured: Measured) -> Section:
     found = [(each.step, *poem) for each in evaluations for poem in each.poems if poem[2] > high and poem[3] < low]
     before = [(evaluations[0].step, *max(evaluations[0].poems, key=lambda poem: poem[3]))]
     at_peak = [(measured.turn.peak.step, *max(measured.turn.peak.poems, key=lambda poem: poem[3]))]
-    end = [(evaluations[-1].step, *poem) for poem in evaluations[-1].poems[:3]]
+    end = [(evaluations[-1].step, *poem) for poem in evaluations[-1].poems[:2]]
     quotes = [
         quote(each, note)
         for group, note in (
             (before, "before RL"),
             (at_peak, "at the peak of gold"),
-            (found[:3], "degenerate"),
+            ([found[i * len(found) // 3] for i in range(3)] if found else [], "degenerate"),
             (end, "at the end"),
         )
         for each in group
