@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from foolsgold.objectives.preference import bradley_terry_loss, preference_cross_entropy
+from foolsgold.objectives.preference import bradley_terry_loss, centering_penalty, preference_cross_entropy
 
 LN2, LN3, LN4 = math.log(2), math.log(3), math.log(4)
 
@@ -68,3 +68,8 @@ def test_soft_labels_take_weights():
     zero = torch.zeros(2)
     loss = preference_cross_entropy(torch.tensor([LN3, 0.0]), zero, torch.tensor([1.0, 1.0]), torch.tensor([0.0, 2.0]))
     assert loss.item() == pytest.approx(LN2)
+
+
+def test_centering_is_the_mean_square_of_sums():
+    chosen, rejected = torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 1.0])
+    assert float(centering_penalty(chosen, rejected)) == 4.5  # (0 + 9) / 2

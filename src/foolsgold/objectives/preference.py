@@ -55,6 +55,17 @@ def preference_cross_entropy(
     return _mean(losses, weight)
 
 
+def centering_penalty(chosen: torch.Tensor, rejected: torch.Tensor) -> torch.Tensor:
+    """Mean squared sum of both scores, `[]`: 0 where each pair lies around 0, which preferences alone leave open.
+
+    Args:
+      chosen, rejected: `[B]`, scores.
+
+    Source: Eisenstein et al. 2023 (Helping or herding?).
+    """
+    return (chosen + rejected).square().mean()
+
+
 def _mean(losses: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
     if weight is None:
         return losses.mean()

@@ -55,9 +55,7 @@ def resolve(path_or_name: str | Path) -> Path:
     if path.is_absolute() or str(path_or_name).startswith((".", "~")) or str(path_or_name).count("/") > 1:
         raise UserError(f"there is no model directory {path}; name one with a config.json in it")
     try:
-        return Path(
-            snapshot_download(str(path_or_name), allow_patterns=["*.json", "*.safetensors", "*.model", "*.jinja"])
-        )
+        return Path(snapshot_download(str(path_or_name), allow_patterns=WANTED))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(

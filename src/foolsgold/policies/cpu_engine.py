@@ -22,7 +22,7 @@ class CpuEngine:
     def __init__(self, model: Decoder, prompts: Sequence[Sequence[int]], samples: int, new_tokens: int):
         self.model, self.samples = model, samples
         config, dtype = model.config, model.embedding.weight.dtype
-        self.rows_of_prompt, longest = len(prompts), max(map(len, prompts))
+        longest = max(map(len, prompts))
         self.prompts = torch.zeros((len(prompts), longest), dtype=torch.int64)
         for row, prompt in enumerate(prompts):
             self.prompts[row, : len(prompt)] = torch.tensor(prompt)

@@ -37,11 +37,6 @@ class PoolOfBest:
         """Gold of the best of n by proxy."""
         return best_of_n_curve(self.proxy, self.gold, RESAMPLES)
 
-    @cached_property
-    def proxy_curve(self) -> BestOfNCurve:
-        """Proxy of the best of n by proxy."""
-        return best_of_n_curve(self.proxy, self.proxy, RESAMPLES)
-
 
 @dataclass(frozen=True)
 class Difference:

@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from foolsgold.errors import UserError
-from foolsgold.objectives.preference import bradley_terry_loss, preference_cross_entropy
+from foolsgold.objectives.preference import bradley_terry_loss, centering_penalty, preference_cross_entropy
 from foolsgold.objectives.statistics import Interval, expected_calibration_error, wilson_interval
 from foolsgold.policies.messages import Text
 from foolsgold.rewards.text_reward_model import TextRewardModel, encode_pairs, pad_texts
@@ -180,7 +180,7 @@ def fit_text_reward_model(
             chosen, rejected = score_pairs(model, part.prompts, part.chosen, part.rejected)
             wanted = preference_loss(chosen, rejected, part) * share
             if settings.centering:
-                wanted = wanted + settings.centering * centering(chosen, rejected) * (len(part) / len(batch))
+                wanted = wanted + settings.centering * centering_penalty(chosen, rejected) * (len(part) / len(batch))
             loss += loop.backward(wanted, {"rows": rows, "chosen": chosen.detach(), "rejected": rejected.detach()})
             leads.append((chosen - rejected).detach())
         lead = torch.cat(leads).cpu().numpy()
@@ -295,14 +295,6 @@ def preference_loss(chosen: torch.Tensor, rejected: torch.Tensor, comparisons: T
     if probabilities is None:
         return bradley_terry_loss(chosen, rejected, margins, weights)
     return preference_cross_entropy(chosen, rejected, probabilities, weights)
-
-
-def centering(chosen: torch.Tensor, rejected: torch.Tensor) -> torch.Tensor:
-    """Mean squared sum of both scores `[B]`: 0 where each pair lies around 0, which preferences alone leave open.
-
-    Source: Eisenstein et al. 2023 (Helping or herding?).
-    """
-    return (chosen + rejected).square().mean()
 
 
 def agreement(lead: np.ndarray, probabilities: np.ndarray | None) -> np.ndarray:
