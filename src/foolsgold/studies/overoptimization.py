@@ -14,8 +14,7 @@ from foolsgold.audit.report import write_report
 from foolsgold.audit.verdict import Verdict
 from foolsgold.errors import UserError
 from foolsgold.files import replacing
-from foolsgold.policies.generate import generate
-from foolsgold.policies.tokenizer import encode_prompt
+from foolsgold.rewards.scoring import Scorer, WeightedReward
 from foolsgold.studies.arms import run_arms
 from foolsgold.studies.overoptimization_measure import Measured, PoolOfBest
 from foolsgold.studies.overoptimization_report import judge, sections
@@ -23,7 +22,9 @@ from foolsgold.studies.poem_arm import Arm, StandardReward
 from foolsgold.studies.poem_study import run_study
 from foolsgold.studies.poems_pipeline import PoemsPipeline, PoemsPlan
 from foolsgold.studies.progress import Stages
-from foolsgold.training.rollouts import derived_seed
+from foolsgold.training.best_of_n import draw_pool
+from foolsgold.training.datasets import PromptRow
+from foolsgold.training.rollouts import Task
 from foolsgold.training.run_folder import RunFolder
 
 STUDY = "overoptimization"
@@ -167,23 +168,27 @@ class Overoptimization:
         plan, pipeline, path = self.plan, self.pipeline, self.folder.path / "best_of_n.npz"
         if not path.exists():
             model = pipeline.reward_model(plan.main.comparisons, plan.main.reward_layers, lambda done, of: None)
-            proxy = StandardReward(pipeline, model)
             prompts = pipeline.world.prompts("train", plan.best_of_prompts, plan.poems.seed + 9)
-            scores, gold = [], []
-            with self.stages.stage(f"best of {plan.best_of:,}", len(prompts)) as tick:
-                for i, prompt in enumerate(prompts):
-                    ids = [encode_prompt(pipeline.tokenizer, prompt)]
-                    seed = derived_seed(plan.poems.seed, 10, i)
-                    drawn = generate(pipeline.policy, ids, pipeline.sampling, seed, plan.best_of)
-                    texts = pipeline.tokenizer.batch_decode(drawn.completions(), skip_special_tokens=True)
-                    asked = [prompt] * len(texts)
-                    scores.append(proxy(asked, texts))
-                    gold.append(pipeline.world.gold(asked, texts))
-                    tick(i + 1, len(prompts))
+            rows = [PromptRow(prompt, {}) for prompt in prompts]
+            failures = self.folder.path / "failures"
+            proxy = Scorer([WeightedReward(StandardReward(pipeline, model))], None, failures)
+            gold = Scorer([WeightedReward(pipeline.world.gold, name="gold")], None, failures)
+            with self.stages.stage(f"best of {plan.best_of:,}", None) as tick:
+                pool = draw_pool(
+                    pipeline.policy,
+                    Task(rows, proxy, pipeline.tokenizer),
+                    gold,
+                    plan.best_of,
+                    pipeline.sampling,
+                    plan.poems.seed + 10,
+                    folder=self.folder.path / "best_of_n",
+                    report=tick,
+                )
             with replacing(path) as part:
-                np.savez_compressed(part, proxy=np.array(scores, np.float64), gold=np.array(gold, np.float64))
-        kept = np.load(path)
-        return PoolOfBest(kept["proxy"], kept["gold"])
+                texts = np.array(pool.texts)
+                np.savez_compressed(part, prompts=np.array(prompts), texts=texts, proxy=pool.proxy, gold=pool.gold)
+        with np.load(path) as kept:
+            return PoolOfBest(kept["proxy"], kept["gold"])
 
 
 def main(config: OveroptimizationConfig) -> None:
