@@ -18,6 +18,7 @@ HELP = f"""foolsgold {__version__}: learn how far a reward can be trusted.
 usage: foolsgold run STUDY [settings]
        foolsgold train COMMAND [settings]
        foolsgold generate --model MODEL [settings]
+       foolsgold audit [RUN] [settings]
 
 studies:
   alphago           AlphaGo trained by RLHF beside AlphaGo trained by real RL; then they play each other
@@ -28,12 +29,14 @@ studies:
 language models:
   train     pretrain, sft, reward, rl …: see foolsgold train --help
   generate  completions of prompts, the best of several by a reward
+  audit     how far a reward can be trusted: gold beside proxy, where to stop, where the proxy is wrong
 
 examples:
   foolsgold run alphago
   foolsgold run alphago --board 5 --games 4000 --seed 1
   foolsgold train sft --model Qwen/Qwen3-0.6B --data pairs.jsonl --lora 16
   foolsgold generate --model runs/sft-…/model --prompt "Write a poem about paperclips."
+  foolsgold audit runs/rl-…
 """
 
 
@@ -86,6 +89,17 @@ def _generate(arguments: list[str]) -> None:
     main(given)
 
 
+def _audit(arguments: list[str]) -> None:
+    from foolsgold.serving.audit_command import AuditCommand
+
+    description = inspect.getdoc(AuditCommand)
+    given = tyro.cli(AuditCommand, prog="foolsgold audit", description=description, args=arguments)
+    from foolsgold.serving.audit_run import main
+
+    _quiet_transformers()
+    main(given)
+
+
 def _quiet_transformers() -> None:
     """No bars for what takes a moment."""
     from transformers.utils import logging
@@ -102,7 +116,7 @@ def _warn(message: Warning | str, category: type[Warning], *where: object, **oth
 def main() -> None:
     """Entry point: a mistake the user can mend is one line and exit code 2, an interruption exit code 130."""
     warnings.showwarning = _warn
-    commands = {"run": _run, "train": _train, "generate": _generate}
+    commands = {"run": _run, "train": _train, "generate": _generate, "audit": _audit}
     command, *arguments = sys.argv[1:] or ["--help"]
     try:
         if command in ("-h", "--help"):

@@ -32,7 +32,7 @@ def writer():
 def test_curves_equal_all_subsets():
     rng = np.random.default_rng(0)
     proxy, gold = rng.normal(size=(3, 6)), rng.normal(size=(3, 6))
-    curves = pool_curves(Pool(["a", "b", "c"], [["x"] * 6] * 3, proxy, gold), n_resamples=50)
+    curves = pool_curves(Pool(["a", "b", "c"], [["x"] * 6] * 3, [[[7]] * 6] * 3, proxy, gold), n_resamples=50)
     assert curves.gold.n.tolist() == [1, 2, 4, 6]
     for which, scores in ((curves.gold, gold), (curves.proxy, proxy)):
         for i, n in enumerate(which.n):
@@ -45,11 +45,11 @@ def test_curves_equal_all_subsets():
 
 def test_prompts_that_were_not_scored_are_left_out():
     proxy, gold = np.array([[1.0, 2.0], [np.nan, 5.0], [1.0, 0.0]]), np.array([[3.0, 4.0], [9.0, 9.0], [7.0, 8.0]])
-    curves = pool_curves(Pool(["a", "b", "c"], [["x"] * 2] * 3, proxy, gold), n_resamples=10)
+    curves = pool_curves(Pool(["a", "b", "c"], [["x"] * 2] * 3, [[[7]] * 2] * 3, proxy, gold), n_resamples=10)
     assert curves.gold.gold.tolist() == [5.5, 5.5]  # of two, the proxy takes 4 and 7
     assert curves.proxy.gold.tolist() == [1.0, 1.5]
     with pytest.raises(UserError, match="no prompt"):
-        pool_curves(Pool(["b"], [["x"] * 2], proxy[1:2], gold[1:2]))
+        pool_curves(Pool(["b"], [["x"] * 2], [[[7]] * 2], proxy[1:2], gold[1:2]))
 
 
 @pytest.mark.parametrize("rows", [4, 13, 500])

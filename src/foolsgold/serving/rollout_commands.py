@@ -28,14 +28,18 @@ from foolsgold.training.datasets import PromptRow
 from foolsgold.training.expert_iteration import ExpertIterationSettings, expert_iteration
 from foolsgold.training.kl_penalty import KLSettings
 from foolsgold.training.loop import Metrics
+from foolsgold.training.optimiser import working_dtype
 from foolsgold.training.policy_batches import Updates
 from foolsgold.training.policy_gradient import ALGORITHMS, PolicyGradientSettings, train_policy
 from foolsgold.training.ppo import PPOSettings, train_ppo, with_states
-from foolsgold.training.rollouts import RolloutSettings, Task, derived_seed, draw_and_score
+from foolsgold.training.rollouts import Rollouts, RolloutSettings, Task, derived_seed, draw_and_score
 from foolsgold.training.sft import SFTSettings
+from foolsgold.training.snapshots import Snapshots, evenly_spread
 
 KL_IN_REWARD = ("rloo", "reinforce++", "ppo")
 """Methods whose papers take the KL from the reward."""
+SNAPSHOTS = "snapshots"
+"""Folder of a run."""
 HELD_OUT_PROMPTS = 64
 """At most so many are evaluated on, each answered once."""
 
@@ -57,15 +61,26 @@ def rl_command(settings: RLCommand) -> Path:
         settings.refills or 0,
     )
     updates, kl = Updates(settings.passes, settings.minibatches, settings.micro_batch), kl_settings(settings)
+    kept = evenly_spread(settings.steps or 0, settings.snapshots)
     with TrainingRun("rl", settings, [*given.shown, "kl", "length", "held_out_reward"]) as run:
         task, evaluate = given.tasks(run, settings)
-        after = (run.checkpoints, run.report, evaluate)
+        snapshots = snapshots_of(run, policy, kept)
+
+        def report(step: int, metrics: Metrics) -> None:
+            snapshots.keep(step)
+            run.report(step, metrics)
+
+        def before(step: int, rollouts: Rollouts) -> None:
+            snapshots.keep(step - 1)  # where a run was killed after it saved that step and before it could report it
+
+        after = (run.checkpoints, report, evaluate, before)
         if settings.algorithm == "ppo":
-            train_ppo(policy.model, task, PPOSettings(run.loop, rollouts, updates, kl), *after)
+            loop = train_ppo(policy.model, task, PPOSettings(run.loop, rollouts, updates, kl), *after)
         else:
             algorithm = ALGORITHMS[settings.algorithm]
             whole = PolicyGradientSettings(run.loop, rollouts, algorithm, updates, kl)
-            train_policy(policy.model, task, whole, *after)
+            loop = train_policy(policy.model, task, whole, *after)
+        snapshots.keep(loop.step, last=True)
         model = run.save(policy)
         run.finish(model, _generation(model, settings))
     return model
@@ -77,6 +92,7 @@ def expert_command(settings: ExpertCommand) -> Path:
     given = _Given.read(settings)
     policy = given.policy
     settings = settled(settings, width=width_of(policy), base_rate=2e-5)
+    kept = evenly_spread(settings.rounds, settings.snapshots)
     shown = ("reward", "best_reward", "kept", "loss", "held_out_reward")
     with TrainingRun("expert", settings, shown, settings.rounds, _rounds_done) as run:
         task, evaluate = given.tasks(run, settings)
@@ -89,7 +105,13 @@ def expert_command(settings: ExpertCommand) -> Path:
             settings.top,
             from_start=settings.from_start,
         )
-        expert_iteration(policy.model, task, whole, run.checkpoints, run.report, evaluate)
+        snapshots = snapshots_of(run, policy, kept)
+
+        def report(number: int, metrics: Metrics) -> None:
+            snapshots.keep(number)
+            run.report(number, metrics)
+
+        expert_iteration(policy.model, task, whole, run.checkpoints, report, evaluate)
         model = run.save(policy)
         run.finish(model, _generation(model, settings))
     return model
@@ -137,6 +159,12 @@ class _Given:
             return {"held_out_reward": float(total[total == total].mean()), **means}
 
         return task, evaluate
+
+
+def snapshots_of(run: TrainingRun, policy: Policy, steps: frozenset[int]) -> Snapshots:
+    """Of a run, in the number format that it computes with."""
+    dtype = run.loop.dtype or working_dtype(policy.model.device)
+    return Snapshots(run.folder.path / SNAPSHOTS, policy, steps, dtype)
 
 
 def sampling_of(policy: Policy, settings: Any) -> Sampling:

@@ -176,6 +176,8 @@ class Drawing:
     """Of sampling."""
     reward_time_limit: float = 60.0
     """Seconds that a reward may take for one batch."""
+    snapshots: int = 10
+    """Policies kept along the way, evenly spread, for foolsgold audit; 0 for none."""
 
 
 @dataclass(frozen=True, kw_only=True)

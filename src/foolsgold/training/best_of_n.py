@@ -36,16 +36,18 @@ class Pool:
     """`[P]`"""
     texts: list[list[str]]
     """`[P][N]`, without special tokens."""
+    tokens: list[list[list[int]]]
+    """`[P][N]`, the same as it was drawn, stop tokens included."""
     proxy: np.ndarray
     """float64 `[P, N]`, NaN where no reward applied."""
     gold: np.ndarray
-    """float64 `[P, N]`, NaN where no reward applied."""
+    """float64 `[P, N]`, NaN where no reward applied or none was asked."""
 
 
 def draw_pool(
     policy: LanguageModel,
     task: Task,
-    gold: Scorer,
+    gold: Scorer | None,
     n: int,
     sampling: Sampling,
     seed: int = 0,
@@ -57,6 +59,7 @@ def draw_pool(
 
     Args:
       policy: drawn from in the machine's fastest type; stays as it is.
+      gold: None where it is to be asked later, and of some completions only.
       n: N.
       rows: completions drawn at once; part of the seed, as it were: another number gives another pool.
       folder: keeps what is drawn, piece by piece, and a pool that was interrupted goes on from there.
@@ -79,6 +82,7 @@ def draw_pool(
         for first in range(0, n, rows)
     ]
     texts: list[list[str]] = [[] for _ in task.prompts]
+    tokens: list[list[list[int]]] = [[] for _ in task.prompts]
     proxies, golds = np.empty((2, len(task.prompts), n))
     for i, (prompts, samples) in enumerate(pieces):
         path = None if kept is None else kept / f"piece-{i:05}.json"
@@ -87,25 +91,40 @@ def draw_pool(
             piece = _drawn(policy, task, gold, prompts, len(samples), sampling, derived_seed(seed, i))
             if path is not None:
                 write_text(path, json.dumps(piece))
-        for row, said in zip(prompts, np.array(piece["texts"], object).reshape(len(prompts), -1), strict=True):
-            texts[row].extend(said)
+        for place, row in enumerate(prompts):
+            own = slice(place * len(samples), (place + 1) * len(samples))
+            texts[row].extend(piece["texts"][own])
+            tokens[row].extend(piece["tokens"][own])
         for scores, name in ((proxies, "proxy"), (golds, "gold")):
             found = np.array(piece[name], np.float64).reshape(len(prompts), -1)
             scores[prompts.start : prompts.stop, samples.start : samples.stop] = found
         report(i + 1, len(pieces))
-    return Pool([row.prompt for row in task.prompts], texts, proxies, golds)
+    return Pool([row.prompt for row in task.prompts], texts, tokens, proxies, golds)
 
 
 def _drawn(
-    policy: LanguageModel, task: Task, gold: Scorer, prompts: Sequence[int], samples: int, sampling: Sampling, seed: int
+    policy: LanguageModel,
+    task: Task,
+    gold: Scorer | None,
+    prompts: Sequence[int],
+    samples: int,
+    sampling: Sampling,
+    seed: int,
 ) -> dict[str, list[Any]]:
     drawn = draw_and_score(policy, task, prompts, sampling, samples, seed)
-    true = gold.score(drawn.prompts, drawn.answers, trainer_state=None, **drawn.columns)
-    return {"texts": drawn.texts, "proxy": drawn.scores.total.tolist(), "gold": true.total.tolist()}
+    true = np.full(len(drawn.texts), np.nan)
+    if gold is not None:
+        true = gold.score(drawn.prompts, drawn.answers, trainer_state=None, **drawn.columns).total
+    return {
+        "texts": drawn.texts,
+        "tokens": drawn.samples.completions(),
+        "proxy": drawn.scores.total.tolist(),
+        "gold": true.tolist(),
+    }
 
 
 def _identity(
-    policy: LanguageModel, task: Task, gold: Scorer, n: int, sampling: Sampling, seed: int, rows: int
+    policy: LanguageModel, task: Task, gold: Scorer | None, n: int, sampling: Sampling, seed: int, rows: int
 ) -> dict[str, Any]:
     """What pieces of one pool have in common."""
     weights = 0
@@ -114,7 +133,7 @@ def _identity(
     return {
         "prompts": zlib.crc32(json.dumps(task.ids).encode()),
         "weights": weights,
-        "rewards": [[each.name, each.weight] for scorer in (task.scorer, gold) for each in scorer.rewards],
+        "rewards": [[each.name, each.weight] for scorer in (task.scorer, gold) if scorer for each in scorer.rewards],
         "n": n,
         "sampling": {each.name: getattr(sampling, each.name) for each in fields(sampling)},
         "seed": seed,
@@ -134,7 +153,9 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
 
 
 def _read(path: Path | None) -> dict[str, list[Any]] | None:
-    return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.exists() else None
+    """A piece that is there, and whole."""
+    piece = json.loads(path.read_text(encoding="utf-8")) if path is not None and path.exists() else {}
+    return piece if piece.keys() >= {"texts", "tokens", "proxy", "gold"} else None
 
 
 class PoolCurves(NamedTuple):
