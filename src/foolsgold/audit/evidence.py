@@ -6,7 +6,7 @@ were chosen at random with known chances, means over all samples can still be es
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +21,8 @@ class Samples:
     """N samples of one policy for each of P prompts.
 
     Raises:
-      UserError: shapes differ, a proxy is NaN or infinite, no sample has gold, or a chance lies outside of 0 to 1.
+      UserError: shapes differ, a proxy is NaN or infinite, no sample has gold, a chance lies outside of 0 to 1, or
+        texts or columns are not one a sample.
     """
 
     proxy: np.ndarray
@@ -33,6 +34,9 @@ class Samples:
     came about regardless of proxy and gold."""
     texts: Sequence[Sequence[str]] | None = None
     """`[P][N]`"""
+    columns: Mapping[str, np.ndarray] | None = None
+    """Name to `[P, N]`, numbers or words: what else is known of each sample, such as its language or the distance from
+    the reward model's training data. The audit asks of each whether the proxy is wrong along it."""
 
     def __post_init__(self) -> None:
         proxy, gold = self.proxy, self.gold
@@ -48,11 +52,21 @@ class Samples:
             known = self.chance.shape == proxy.shape and ((self.chance > 0) & (self.chance <= 1)).all()
             if not known:
                 raise UserError(f"chances of being judged must be {proxy.shape}, above 0 and at most 1")
+        if self.texts is not None and [len(row) for row in self.texts] != [proxy.shape[1]] * len(proxy):
+            raise UserError(f"texts must be one a sample, {proxy.shape[1]} for each of {len(proxy)} prompts")
+        for name, column in (self.columns or {}).items():
+            if column.shape != proxy.shape:
+                raise UserError(f"column {name!r} is {column.shape}; it must have one value a sample, {proxy.shape}")
 
     @property
     def labelled(self) -> np.ndarray:
         """bool `[P, N]`, samples that have gold."""
         return ~np.isnan(self.gold)
+
+    @property
+    def weight(self) -> np.ndarray:
+        """`[P, N]`, 1 / chance where labelled, else 0: with it, sums over labelled samples estimate sums over all."""
+        return self.labelled / (1.0 if self.chance is None else self.chance)
 
     @cached_property
     def gold_estimate(self) -> np.ndarray:

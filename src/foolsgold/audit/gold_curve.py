@@ -1,0 +1,158 @@
+"""Gold and proxy along an optimisation, by best of n or by RL: where gold peaks, and what is lost by going on.
+
+Letters: P prompts, K points of the curve, the first of them before any optimisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from foolsgold.audit.evidence import Checkpoint, Samples
+from foolsgold.audit.verdict import Figure
+from foolsgold.objectives.best_of_n import best_of_n_gold, best_of_n_kl
+from foolsgold.objectives.multiplicity import set_of_best
+from foolsgold.objectives.overoptimization import BEST_OF_N, REINFORCEMENT_LEARNING, Law
+from foolsgold.objectives.statistics import mean_interval
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Where to stop, and between which points nothing is clearly better."""
+
+    at: int
+    """n or step of the highest gold."""
+    first: int
+    last: int
+    """Both ends of what holds the true peak in 95 of 100 audits."""
+    kl: float
+    """Nats at `at`."""
+    least_kl: float
+    most_kl: float
+    """Of the points that may be the peak."""
+
+
+@dataclass(frozen=True)
+class GoldCurve:
+    """Gold and proxy of the same prompts at K points."""
+
+    law: Law
+    """Which law of over-optimization it may follow."""
+    at: np.ndarray
+    """`[K]`, n or steps of RL."""
+    kl: np.ndarray
+    """`[K]`, nats from the first point's policy; estimates may lie a little below 0."""
+    proxy: np.ndarray
+    """`[P, K]`"""
+    gold: np.ndarray
+    """`[P, K]`, unbiased where not all samples are labelled."""
+    kl_error: np.ndarray | None = None
+    """`[K]`, standard error of `kl`, NaN where unknown."""
+    seed: int = 0
+
+    @property
+    def unit(self) -> str:
+        """What `at` counts."""
+        return "n" if self.law is BEST_OF_N else "step"
+
+    @property
+    def prompts(self) -> int:
+        return len(self.gold)
+
+    def place(self, index: int) -> str:
+        """A point in words, such as "n = 64"."""
+        return f"n = {self.at[index]:,}" if self.unit == "n" else f"step {self.at[index]:,}"
+
+    @cached_property
+    def peak(self) -> int:
+        """Index of the point of the highest mean gold; of equals the first."""
+        return int(self.gold.mean(0).argmax())
+
+    @cached_property
+    def may_be_peak(self) -> np.ndarray:
+        """bool `[K]`: a set that holds the point of the truly highest gold in 95 of 100 audits."""
+        return set_of_best(self.gold, self.seed)
+
+    @cached_property
+    def stop(self) -> Stop:
+        """The peak, as the place to stop."""
+        among = self.may_be_peak.copy()
+        among[self.peak] = True
+        at, kl = self.at[among], self.kl[among]
+        ends = (int(at.min()), int(at.max()), float(self.kl[self.peak]), float(kl.min()), float(kl.max()))
+        return Stop(int(self.at[self.peak]), *ends)
+
+    @cached_property
+    def at_peak(self) -> np.ndarray:
+        """`[P]`, gold at the peak, free of the luck that made it the peak.
+
+        The point at which gold is highest on half of the prompts is measured on the other half, and the other way
+        round: else the luck that made it the highest would count as height.
+        """
+        if self.prompts < 2:
+            return self.gold[:, self.peak]
+        found = np.empty(self.prompts)
+        for half in (0, 1):
+            chosen = int(self.gold[half::2].mean(0).argmax())
+            found[1 - half :: 2] = self.gold[1 - half :: 2, chosen]
+        return found
+
+    @property
+    def start(self) -> Figure:
+        return over_prompts("gold at the start", self.gold[:, 0])
+
+    @property
+    def rise(self) -> Figure:
+        return over_prompts("gold, peak less start", self.at_peak - self.gold[:, 0])
+
+    @property
+    def fall(self) -> Figure:
+        """What is lost by going to the end instead of stopping at the peak, as a negative number."""
+        return over_prompts("gold, end less peak", self.gold[:, -1] - self.at_peak)
+
+    @property
+    def gain(self) -> Figure:
+        return over_prompts("gold, end less start", self.gold[:, -1] - self.gold[:, 0])
+
+    @property
+    def proxy_gain(self) -> Figure:
+        return over_prompts("proxy, end less start", self.proxy[:, -1] - self.proxy[:, 0])
+
+
+def curve_of_best(samples: Samples, seed: int = 0) -> GoldCurve:
+    """Best of n at n = 1, 2, 4 and so on, steps of about equal KL, up to all samples of a prompt."""
+    most = samples.proxy.shape[1]
+    n = np.unique([*(2 ** np.arange(int(np.log2(most)) + 1)), most])
+    proxy = best_of_n_gold(samples.proxy, samples.proxy)[:, n - 1]
+    gold = best_of_n_gold(samples.proxy, samples.gold_estimate)[:, n - 1]
+    return GoldCurve(BEST_OF_N, n, best_of_n_kl(n), proxy, gold, seed=seed)
+
+
+def curve_of_run(run: Sequence[Checkpoint], seed: int = 0) -> GoldCurve:
+    """RL, one point a checkpoint."""
+    return GoldCurve(
+        REINFORCEMENT_LEARNING,
+        np.array([each.step for each in run]),
+        np.array([each.kl for each in run]),
+        np.stack([each.samples.proxy.mean(1) for each in run], 1),
+        np.stack([each.samples.gold_estimate.mean(1) for each in run], 1),
+        np.array([each.kl_error for each in run]),
+        seed,
+    )
+
+
+def over_prompts(name: str, values: np.ndarray, unit: str = "", note: str = "") -> Figure:
+    """A mean of `values` `[P]` with Student's interval; without one of a single prompt."""
+    interval = mean_interval(values) if len(values) > 1 else (None, None)
+    return Figure(name, float(np.mean(values)), *interval, len(values), unit, note)
+
+
+def band(values: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Lower and upper end of the mean's interval at each point of `values` `[P, K]`; None of a single prompt."""
+    if len(values) < 2:
+        return None, None
+    low, high = np.array([mean_interval(column) for column in values.T]).T
+    return low, high

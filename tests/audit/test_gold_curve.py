@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from audit_worlds import honest, turning, turning_gold
+
+from foolsgold.audit.evidence import Samples
+from foolsgold.audit.figures import above, below
+from foolsgold.audit.gold_curve import GoldCurve, band, curve_of_best
+from foolsgold.objectives.overoptimization import REINFORCEMENT_LEARNING
+
+
+def curve(gold, at=None, kl=None):
+    gold = np.asarray(gold, float)
+    at = np.arange(gold.shape[1]) if at is None else np.asarray(at)
+    return GoldCurve(REINFORCEMENT_LEARNING, at, at if kl is None else np.asarray(kl), gold, gold)
+
+
+def test_best_of_n_meets_the_curve_that_is_known():
+    found = curve_of_best(turning())
+    assert found.at.tolist() == [1, 2, 4, 8, 16, 32, 64]
+    low, high = band(found.gold)
+    expected = turning_gold(found.at)
+    assert ((low - 0.01 <= expected) & (expected <= high + 0.01)).all()
+    assert found.gold.mean(0) == pytest.approx(expected, abs=0.03)
+
+
+def test_best_of_n_ends_at_all_samples():
+    assert curve_of_best(honest(samples=12)).at.tolist() == [1, 2, 4, 8, 12]
+
+
+def test_the_peak_is_found_and_what_may_be_it():
+    found = curve_of_best(turning())
+    assert found.stop.at == 8
+    assert found.stop.first <= 8 <= found.stop.last
+    assert found.stop.last < 64
+    assert found.stop.least_kl <= found.stop.kl <= found.stop.most_kl
+    assert above(found.rise, 0)
+    assert below(found.fall, 0)
+
+
+def test_height_of_the_peak_is_measured_where_it_was_not_chosen():
+    # Even prompts are highest at 1, odd ones at 2, by luck: each is measured at the other's peak and gains nothing.
+    gold = [[0, 1, 0], [0, 0, 1], [0, 1, 0], [0, 0, 1]]
+    found = curve(gold)
+    assert found.at_peak.tolist() == [0, 0, 0, 0]
+    assert found.rise.value == 0
+
+
+def test_luck_among_many_checkpoints_is_no_height():
+    rng = np.random.default_rng(0)
+    rises = [curve(rng.normal(size=(20, 15))).rise.value for _ in range(300)]
+    assert abs(np.mean(rises)) < 4 * np.std(rises) / np.sqrt(300)
+
+
+def test_one_prompt_has_no_intervals():
+    found = curve([[0, 2, 1]])
+    assert (found.rise.value, found.rise.low) == (2, None)
+    assert found.may_be_peak.all()
+    assert band(found.gold) == (None, None)
+
+
+def test_kl_of_the_range_need_not_rise_with_the_steps():
+    gold = np.tile([0.0, 5.0, 5.0, 0.0], (4, 1))
+    stop = curve(gold, at=[0, 10, 20, 30], kl=[0, 4, 3, 9]).stop
+    assert (stop.at, stop.first, stop.last) == (10, 10, 20)
+    assert (stop.kl, stop.least_kl, stop.most_kl) == (4, 3, 4)
+
+
+def test_labels_of_a_part_tell_the_same_curve():
+    whole = turning(prompts=300, samples=16)
+    rng = np.random.default_rng(5)
+    chance = np.full(whole.proxy.shape, 0.5)
+    partly = Samples(whole.proxy, np.where(rng.random(chance.shape) < chance, whole.gold, np.nan), chance)
+    full, part = curve_of_best(whole), curve_of_best(partly)
+    low, high = band(part.gold)
+    assert ((low <= full.gold.mean(0) + 0.02) & (full.gold.mean(0) - 0.02 <= high)).all()
+
+
+@pytest.mark.parametrize(("index", "said"), [(0, "step 0"), (-1, "step 2,000")])
+def test_places_in_words(index, said):
+    assert curve(np.zeros((2, 2)), at=[0, 2000]).place(index) == said
