@@ -1,5 +1,6 @@
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -7,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from foolsgold.objectives.best_of_n import best_of_n_curve, best_of_n_gold, best_of_n_kl, pass_at_k
+from foolsgold.objectives.best_of_n import (
+    best_of_n_curve,
+    best_of_n_gold,
+    best_of_n_kl,
+    best_of_n_win_rate,
+    exact_best_of_n,
+    exact_best_of_n_kl,
+    exact_win_rate,
+    pass_at_k,
+)
 
 
 def brute(proxy, gold, n):
@@ -45,12 +55,42 @@ def test_an_indifferent_proxy_gains_nothing():
     assert best_of_n_gold(np.zeros((3, 50)), gold) == pytest.approx(np.broadcast_to(gold.mean(1)[:, None], (3, 50)))
 
 
-def test_large_numbers_of_samples_keep_their_digits():
+def test_equals_exact_rationals():
+    # The i-th lowest of N is the highest of n drawn in C(i - 1, n - 1) of C(N, n) subsets.
+    samples = 120
+    gold = np.random.default_rng(0).permutation(samples)
+    exact = [
+        float(sum(Fraction(math.comb(i, n - 1) * int(gold[i]), math.comb(samples, n)) for i in range(samples)))
+        for n in range(1, samples + 1)
+    ]
+    assert best_of_n_gold([np.arange(samples)], [gold])[0] == pytest.approx(exact, rel=1e-13)
+
+
+@pytest.mark.parametrize("samples", [2000, 100_000])
+def test_large_numbers_of_samples_keep_their_digits(samples):
     # The expected rank of the highest of n of N is n (N + 1) / (n + 1).
-    samples = 2000
     ranks = np.arange(1, samples + 1.0)[None]
     n = np.arange(1, samples + 1)
-    assert best_of_n_gold(ranks, ranks)[0] == pytest.approx(n * (samples + 1) / (n + 1), rel=1e-10)
+    assert best_of_n_gold(ranks, ranks)[0] == pytest.approx(n * (samples + 1) / (n + 1), rel=1e-12)
+
+
+def test_a_selection_of_n_is_that_of_all():
+    proxy, gold = np.random.default_rng(0).normal(size=(2, 3, 40))
+    ns = [40, 1, 7]
+    assert best_of_n_gold(proxy, gold, ns).tolist() == best_of_n_gold(proxy, gold)[:, [39, 0, 6]].tolist()
+
+
+def test_prompts_do_not_depend_on_their_company():
+    proxy = np.random.default_rng(0).integers(0, 9, size=(150, 30)).astype(float)
+    gold = np.random.default_rng(1).normal(size=(150, 30))
+    alone = np.concatenate([best_of_n_gold(proxy[[i]], gold[[i]]) for i in range(150)])
+    assert best_of_n_gold(proxy, gold).tolist() == alone.tolist()
+
+
+@pytest.mark.parametrize("ns", [[0], [4], [1.5], 2, [[1]]])
+def test_says_which_n_there_are(ns):
+    with pytest.raises(ValueError, match="from 1 to 3"):
+        best_of_n_gold([[1, 2, 3]], [[1, 2, 3]], ns)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +142,20 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
     assert (hits / 200 < 0.99).all()
 
 
+def test_interval_is_that_of_resampled_prompts():
+    proxy, gold = np.random.default_rng(0).normal(size=(2, 5, 1300))
+    drawn = np.random.default_rng(3).multinomial(5, np.full(5, 1 / 5), size=20)
+    per_prompt = best_of_n_gold(proxy, gold)
+    means = [np.repeat(per_prompt, counts, axis=0).mean(0) for counts in drawn]
+    low, high = np.quantile(means, [0.05, 0.95], axis=0)
+    curve = best_of_n_curve(proxy, gold, n_resamples=20, seed=3, confidence=0.9)
+    assert curve.low == pytest.approx(low)
+    assert curve.high == pytest.approx(high)
+    some = best_of_n_curve(proxy, gold, n_resamples=20, seed=3, confidence=0.9, ns=[1, 64, 1300])
+    assert some.n.tolist() == [1, 64, 1300]
+    assert some.high == pytest.approx(high[[0, 63, 1299]])
+
+
 def test_the_same_seed_gives_the_same_interval():
     rewards = np.random.default_rng(0).normal(size=(10, 3))
     first, second = (best_of_n_curve(rewards, rewards, n_resamples=50, seed=7) for _ in range(2))
@@ -126,3 +180,83 @@ def test_pass_at_k_equals_binomials_and_the_best_of_k(k):
 def test_pass_at_k_says_what_is_out_of_range(correct, k):
     with pytest.raises(ValueError, match=r"pass@|correct"):
         pass_at_k(4, correct, k)
+
+
+spaces = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), min_size=1, max_size=4).filter(
+    lambda space: sum(chance for chance, _ in space) > 0
+)
+
+
+def best_of_draws(chance, reward, n):
+    """Distribution of the best, summed over all sequences of n draws; each of the best ones drawn is as likely kept."""
+    kept = np.zeros(len(chance))
+    for draws in itertools.product(range(len(chance)), repeat=n):
+        top = [v for v in draws if reward[v] == max(reward[u] for u in draws)]
+        for v in top:
+            kept[v] += np.prod([chance[u] for u in draws]) / len(top)
+    return kept
+
+
+@given(space=spaces, n=st.integers(1, 4))
+def test_exact_equals_enumeration_of_all_draws(space, n):
+    chance, reward = np.array(space, float).T
+    chance /= chance.sum()
+    best = best_of_draws(chance, reward, n)
+    assert exact_best_of_n(chance, reward, n) == pytest.approx(best, abs=1e-12)
+    kept = best > 0
+    assert exact_best_of_n_kl(chance, reward, n) == pytest.approx(
+        (best[kept] * np.log(best[kept] / chance[kept])).sum(), abs=1e-12
+    )
+    lead = np.sign(reward[:, None] - reward)  # of a best one over one of the policy
+    assert exact_win_rate(chance, reward, n) == pytest.approx(best @ ((lead + 1) / 2) @ chance)
+
+
+def test_exact_worked_by_hand():
+    # Halves, of which the second is better: the worse is kept where both draws are it, in 1 of 4 cases.
+    assert exact_best_of_n([0.5, 0.5], [0, 1], 2) == pytest.approx([0.25, 0.75])
+    assert exact_best_of_n_kl([0.5, 0.5], [0, 1], 2) == pytest.approx(0.25 * math.log(0.5) + 0.75 * math.log(1.5))
+    # The better, kept with 3/4, beats one half and ties with the other; the worse ties with one half.
+    assert exact_win_rate([0.5, 0.5], [0, 1], 2) == pytest.approx(0.625)
+
+
+def test_a_rare_best_completion_is_found_by_many_draws():
+    chance = np.array([1 - 1e-12, 1e-12])
+    assert exact_best_of_n(chance, [0, 1], 1e12)[1] == pytest.approx(1 - math.exp(-1), rel=1e-9)
+    assert exact_best_of_n(chance, [0, 1], 2)[1] == pytest.approx(2e-12, rel=1e-9, abs=0)
+
+
+@given(
+    chance=arrays.arrays(np.float64, 12, elements=st.floats(0, 1)).filter(lambda chance: chance.sum() > 0.01),
+    n=st.integers(1, 10_000),
+)
+def test_exact_kl_is_at_most_that_without_ties(chance, n):
+    chance = chance / chance.sum()
+    kl = exact_best_of_n_kl(chance, np.arange(12), n)
+    assert -1e-12 <= kl <= best_of_n_kl(n) + 1e-12
+    assert exact_best_of_n(chance, np.arange(12), n).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 8, 100])
+def test_many_small_chances_come_to_the_laws_without_ties(n):
+    chance, reward = np.full(1_000_000, 1e-6), np.random.default_rng(0).permutation(1_000_000)
+    assert exact_best_of_n_kl(chance, reward, n) == pytest.approx(best_of_n_kl(n), abs=1e-4)
+    assert exact_win_rate(chance, reward, n) == pytest.approx(best_of_n_win_rate(n), abs=1e-4)
+
+
+def test_win_rate_worked_by_hand():
+    assert best_of_n_win_rate([1, 2, 4]) == pytest.approx([1 / 2, 2 / 3, 4 / 5])
+
+
+@pytest.mark.parametrize(
+    ("chance", "reward", "n", "message"),
+    [
+        ([0.5, 0.5], [1], 2, "two rows"),
+        ([0.5, 0.5], [1, math.nan], 2, "NaN"),
+        ([0.5, 0.6], [1, 2], 2, "sum to 1"),
+        ([-0.5, 1.5], [1, 2], 2, "0 or more"),
+        ([0.5, 0.5], [1, 2], 0, "1 or more"),
+    ],
+)
+def test_exact_says_what_is_wrong(chance, reward, n, message):
+    with pytest.raises(ValueError, match=message):
+        exact_best_of_n(chance, reward, n)

@@ -22,6 +22,8 @@ from scipy.special import xlogy
 
 from foolsgold.objectives.statistics import Interval
 
+UNDETERMINED = "the law has two unknowns; give points at two or more different KL above 0"
+
 
 @dataclass(frozen=True)
 class Law:
@@ -45,9 +47,9 @@ class Law:
         a, b = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(b, np.float64))
         with np.errstate(over="ignore"):
             d, gold = self.turn(a, np.where(b > 0, b, 1.0))
+            kl = d**2
         forever, flat = (b < 0) | ((b == 0) & (a > 0)), (b == 0) & (a <= 0)
-        kl = np.where(forever, np.inf, np.where(flat, 0.0, d**2))
-        return kl, np.where(forever, np.inf, np.where(flat, 0.0, gold))
+        return np.where(forever, np.inf, np.where(flat, 0.0, kl)), np.where(forever, np.inf, np.where(flat, 0.0, gold))
 
 
 def _turn_best_of_n(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -106,11 +108,37 @@ def fit_law(law: Law, kl: ArrayLike, gold: ArrayLike, weight: ArrayLike = 1.0) -
     kl, gold, weight = _points(kl, gold, weight)
     a, b = _solve(_moments(law, kl.ravel(), gold.ravel(), weight.ravel()))
     if np.isnan(a):
-        raise ValueError("the law has two unknowns; give points at two or more different KL above 0")
+        raise ValueError(UNDETERMINED)
     mean = np.average(gold, weights=weight)
     unexplained = (weight * (gold - law.gold(a, b, kl)) ** 2).sum()
     total = (weight * (gold - mean) ** 2).sum()
     return Fit(law, float(a), float(b), float(1 - unexplained / total) if total > 0 else float("nan"))
+
+
+def unit_fits(law: Law, kl: ArrayLike, gold: ArrayLike, weight: ArrayLike = 1.0) -> np.ndarray:
+    """What each unit says about a and b, `[M, 2]`: the mean over units is the fit to all of them.
+
+    Where the units share KL and weights, each row is the fit to that unit alone. Elsewhere it is the fit to all plus
+    the unit's influence on it, M times what its points add to the normal equations: right for small changes.
+
+    Args:
+      law: `BEST_OF_N` or `REINFORCEMENT_LEARNING`.
+      kl, weight: `[M, K]`, or `[K]` if the units share them; otherwise as for `fit_law`.
+      gold: `[M, K]`, one row a unit: a prompt of best of n, or a run of RL.
+
+    Raises:
+      ValueError: as for `fit_law`, or fewer than two units.
+
+    Source: Liang and Zeger 1986 (the covariance of these rows is their sandwich estimate).
+    """
+    moments = _moments(law, *_units(kl, gold, weight))
+    dd, db, bb, dy, by = moments.T
+    a, b = _solve(moments.sum(0))
+    if np.isnan(a):
+        raise ValueError(UNDETERMINED)
+    mean = np.broadcast_to(moments[:, :3].mean(0), (len(moments), 3))
+    unexplained = np.stack([dy - dd * a - db * b, by - db * a - bb * b], 1)
+    return np.stack([a, b]) + np.stack(_solve(np.concatenate([mean, unexplained], 1)), 1)
 
 
 @dataclass(frozen=True)
@@ -186,16 +214,14 @@ def resample_fits(
 
     Source: Efron 1979.
     """
-    kl, gold, weight = _points(kl, gold, weight)
-    if gold.ndim != 2 or len(gold) < 2:
-        raise ValueError(f"gold must be [units, points] with two units or more, got shape {gold.shape}")
+    kl, gold, weight = _units(kl, gold, weight)
     # The sums that least squares needs add up over units, so a resample is a weighted sum of sums.
     moments = _moments(law, kl, gold, weight)
     drawn = np.random.default_rng(seed).multinomial(len(gold), np.full(len(gold), 1 / len(gold)), size=n_resamples)
     a, b = _solve(drawn @ moments)
     solvable = ~np.isnan(a)
     if not solvable.any():
-        raise ValueError("the law has two unknowns; give points at two or more different KL above 0")
+        raise ValueError(UNDETERMINED)
     return ResampledFits(law, a[solvable], b[solvable], confidence)
 
 
@@ -205,6 +231,13 @@ def _points(kl: ArrayLike, gold: ArrayLike, weight: ArrayLike) -> tuple[np.ndarr
     weight = np.broadcast_to(np.asarray(weight, np.float64), gold.shape)
     if not ((kl >= 0).all() and (weight >= 0).all() and np.isfinite(gold).all()):
         raise ValueError("KL and weights must be 0 or more, and gold finite; cut estimated KL off at 0")
+    return kl, gold, weight
+
+
+def _units(kl: ArrayLike, gold: ArrayLike, weight: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    kl, gold, weight = _points(kl, gold, weight)
+    if gold.ndim != 2 or len(gold) < 2:
+        raise ValueError(f"gold must be [units, points] with two units or more, got shape {gold.shape}")
     return kl, gold, weight
 
 
