@@ -44,6 +44,19 @@ class LoopSettings:
     """Of the working copy; bfloat16 where the machine is faster with it, where None."""
 
 
+class StopTraining(Exception):
+    """Raised by a hook (`evaluate`, `report`, or a trainer's `inspect`): the run ends here as if its steps were done.
+
+    Args:
+      why: one line, kept with the run's state.
+      metrics: what the hook would have returned; they join the step's.
+    """
+
+    def __init__(self, why: str, metrics: Metrics | None = None):
+        super().__init__(why)
+        self.why, self.metrics = why, metrics or {}
+
+
 @cache
 def keep_freed_memory() -> None:
     """Have glibc keep what is freed for the next step, which wants as much again.
@@ -74,6 +87,8 @@ class Loop:
         """Steps done."""
         self.memory: dict[str, Any] = {}
         """What a trainer must remember beside the weights, such as an adaptive KL coefficient; JSON holds it."""
+        self.stopped = ""
+        """Why a hook ended the run, which then stays ended; empty where none did."""
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
             if self._state_path.exists():
@@ -90,12 +105,12 @@ class Loop:
             self.optimiser.load_state(tensors)
         except ValueError as error:
             raise UserError(f"{self._state_path} is of another model: {error}; name another folder") from error
-        self.step, self.memory = meta["step"], meta["memory"]
+        self.step, self.memory, self.stopped = meta["step"], meta["memory"], meta.get("stopped", "")
 
     def save(self) -> None:
         """Write the state; a kill at any moment leaves this one or the one before."""
         if self.folder is not None:
-            meta = {"step": self.step, "memory": self.memory}
+            meta = {"step": self.step, "memory": self.memory, "stopped": self.stopped}
             checkpoint.save(self._state_path, self.optimiser.state(), meta)
 
     def run(
@@ -104,7 +119,7 @@ class Loop:
         report: Callable[[int, Metrics], None] = lambda step, metrics: None,
         evaluate: Callable[[int], Metrics] | None = None,
     ) -> None:
-        """Do the steps that are left.
+        """Do the steps that are left; none where a hook has stopped the run. A hook may raise `StopTraining`.
 
         Args:
           body: does step number `step`, from 0: calls `backward` and `update`, returns what to log.
@@ -114,24 +129,43 @@ class Loop:
         Raises:
           UserError: a loss or a gradient is not finite; the batch is on disk.
         """
+        try:
+            self._run(body, report, evaluate)
+        except StopTraining as stop:  # from `body` or `report`: of `evaluate` the step is reported first
+            self._stop(stop)
+        self.model.eval()
+
+    def _run(
+        self,
+        body: Callable[[int], Metrics],
+        report: Callable[[int, Metrics], None],
+        evaluate: Callable[[int], Metrics] | None,
+    ) -> None:
         every, last = self.settings.evaluate_every, self.settings.steps
-        if evaluate is not None and every and self.step == 0:
+        if evaluate is not None and every and self.step == 0 and not self.stopped:
             report(0, self._evaluated(evaluate))
-        while self.step < last:
+        while self.step < last and not self.stopped:
             self.model.train()
             metrics = body(self.step)
             self.step += 1
             if evaluate is not None and every and (self.step % every == 0 or self.step == last):
                 metrics = metrics | self._evaluated(evaluate)
-            if self.step % self.settings.save_every == 0 or self.step == last:
+            if not self.stopped and (self.step % self.settings.save_every == 0 or self.step == last):
                 self.save()
             report(self.step, metrics)
-        self.model.eval()
+
+    def _stop(self, stop: StopTraining) -> None:
+        self.stopped = self.stopped or stop.why
+        self.save()
 
     def _evaluated(self, evaluate: Callable[[int], Metrics]) -> Metrics:
         self.model.eval()
-        with torch.no_grad():
-            return evaluate(self.step)
+        try:
+            with torch.no_grad():
+                return evaluate(self.step)
+        except StopTraining as stop:
+            self._stop(stop)
+            return stop.metrics
 
     def backward(self, loss: torch.Tensor, batch: Mapping[str, torch.Tensor]) -> float:
         """Add the gradient of a micro-batch's loss to the step's; returns the loss.
