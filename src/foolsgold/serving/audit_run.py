@@ -110,11 +110,9 @@ def _followed(command: AuditCommand, source: Source, folder: RunFolder, stages: 
         if last or len(evidence.run) > known:
             known = len(evidence.run)
             verdict = _written(command, source, evidence, folder, stages, last)
+            stages.console.print(f"{known} checkpoints measured", highlight=False)
         if last:
             return verdict
-        stages.console.print(
-            f"{known} checkpoints, report: {folder.path / 'report.html'}", markup=False, soft_wrap=True
-        )
         time.sleep(POLL_SECONDS)
 
 
