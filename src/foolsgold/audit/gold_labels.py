@@ -252,19 +252,24 @@ def _requests(draw: Draw) -> Iterator[dict[str, Any]]:
 
 def _label(row: Mapping[str, Any], place: str) -> tuple[str, Label]:
     """Key and label of one row of a file."""
-    numbers = {name: _number(row.get(name), f"{place}: {name}") for name in ("gold", "chance", "copies", "asked")}
-    gold, chance, copies, asked = numbers.values()
+    gold = _number(row.get("gold"), f"{place}: gold")
+    chance = _number(row.get("chance"), f"{place}: chance")
     if chance is not None and not 0 < chance <= 1:
-        raise UserError(f"{place}: the chance is {chance:g}; it must be above 0 and at most 1")
-    for name, count in (("copies", copies), ("asked", asked)):
-        if count is not None and (count < 1 or count % 1):
-            raise UserError(f"{place}: {name} is {count:g}; it must be a whole number from 1 up")
-    label = Label(gold, chance, copies and int(copies), asked and int(asked))
+        raise UserError(f"{place}: chance is {chance:g}; it must be above 0 and at most 1")
+    copies, asked = (_count(row.get(name), f"{place}: {name}") for name in ("copies", "asked"))
+    label = Label(gold, chance, copies, asked)
     if asked is not None and isinstance(name := row.get("id"), str):
         return name, label  # and not by its text, which a program for judging may have stripped of blanks
     if isinstance(prompt := row.get("prompt"), (str, list)) and isinstance(completion := row.get("completion"), str):
         return text_key(prompt, completion), label
     raise UserError(f'{place} has no "prompt" and "completion"')
+
+
+def _count(value: Any, place: str) -> int | None:
+    number = _number(value, place)
+    if number is not None and (number < 1 or number % 1):
+        raise UserError(f"{place} is {number:g}; it must be a whole number from 1 up")
+    return None if number is None else int(number)
 
 
 def _number(value: Any, place: str) -> float | None:
@@ -276,7 +281,7 @@ def _number(value: Any, place: str) -> float | None:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(f"{place} is {str(value)[:60]!r}; it must be a number, or nothing where nobody judged")
+        raise UserError(f"{place} is {str(value)[:60]!r}; it must be a number, or null")
     return number
 
 

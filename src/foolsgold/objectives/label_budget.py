@@ -7,7 +7,7 @@ are those of gold in expectation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -62,29 +62,33 @@ def importance_of_best(proxy: ArrayLike, ns: Sequence[int] | None = None) -> np.
       ns: which n count; None: 1, 2, 4, … and N.
 
     Raises:
-      ValueError: no samples, NaN, or n that is not from 1 to N.
+      ValueError: no samples, a proxy of NaN, or n that is not from 1 to N.
     """
     proxy = np.asarray(proxy, np.float64)
-    if proxy.ndim != 2 or proxy.size == 0 or np.isnan(proxy).any():
-        raise ValueError(f"proxy must be [prompts, samples] without NaN, not empty; it is {proxy.shape}")
-    samples = proxy.shape[1]
-    if ns is None:
-        ns = sorted({*(2 ** np.arange(samples.bit_length())), samples})
-    if not len(ns) or min(ns) < 1 or max(ns) > samples:
-        raise ValueError(f"n must be from 1 to {samples}, of which there is at least one; got {list(ns)}")
-    order = np.argsort(-proxy, axis=1)
-    falling = np.take_along_axis(proxy, order, 1)
-    begins = np.ones(proxy.shape, bool)
-    begins[:, 1:] = falling[:, 1:] != falling[:, :-1]
-    run = begins.ravel().cumsum() - 1
-    squares = np.zeros(run[-1] + 1)
-    for n in ns:
-        # Equals share what their ranks get, as the best is then drawn among them.
-        weights = np.broadcast_to(_weights_by_rank(samples, n), proxy.shape)
-        squares += (np.bincount(run, weights.ravel()) / np.bincount(run)) ** 2
-    importance = np.empty(proxy.shape)
-    np.put_along_axis(importance, order, np.sqrt(squares)[run].reshape(proxy.shape), 1)
-    return importance
+    if ns is None and proxy.ndim == 2:
+        ns = sorted({*(2 ** np.arange(proxy.shape[1].bit_length())).tolist(), proxy.shape[1]})
+    return np.sqrt(sum(weights**2 for weights in _weights_of_best(proxy, ns or [])))
+
+
+def effective_labels(proxy: ArrayLike, labelled: ArrayLike, chance: ArrayLike, ns: Sequence[int]) -> np.ndarray:
+    """How many labels of equal weight would tell as much of the best of each n as those drawn do: `[len(ns)]`.
+
+    Below some 25 an interval from the bootstrap over prompts is too narrow: it may not hold a label that would matter.
+
+    Args:
+      proxy: `[P, N]`, the reward that chooses.
+      labelled: bool `[P, N]`, which samples have gold.
+      chance: `[P, N]`, with what chance they were to have it.
+      ns: from 1 to N each.
+
+    Raises:
+      ValueError: as `importance_of_best`.
+
+    Source: Kish 1965 (effective sample size).
+    """
+    scale = np.where(labelled, 1 / np.asarray(chance, np.float64), 0)
+    scaled = [weights * scale for weights in _weights_of_best(np.asarray(proxy, np.float64), ns)]
+    return np.array([each.sum() ** 2 / max((each**2).sum(), 1e-300) for each in scaled])
 
 
 def inclusion_chances(importance: ArrayLike, budget: int) -> np.ndarray:
@@ -167,11 +171,29 @@ def _to_whole(sums: np.ndarray) -> np.ndarray:
     return sums
 
 
-def _weights_by_rank(samples: int, n: int) -> np.ndarray:
-    """`[N]`: chance that the sample of each rank, the highest first, is the highest of n drawn of N."""
+def _weights_of_best(proxy: np.ndarray, ns: Sequence[int]) -> Iterator[np.ndarray]:
+    """For each n the weights `[P, N]` that the best of n gives to samples: the chance that it is the sample."""
+    if proxy.ndim != 2 or proxy.size == 0 or np.isnan(proxy).any():
+        raise ValueError(f"proxy must be [prompts, samples] without NaN, not empty; it is {proxy.shape}")
+    samples = proxy.shape[1]
+    if not len(ns) or min(ns) < 1 or max(ns) > samples:
+        raise ValueError(f"n must be from 1 to {samples}, at least one of them; got {list(ns)}")
+    order = np.argsort(-proxy, axis=1)
+    falling = np.take_along_axis(proxy, order, 1)
+    begins = np.ones(proxy.shape, bool)
+    begins[:, 1:] = falling[:, 1:] != falling[:, :-1]
+    run = begins.ravel().cumsum() - 1
+    sizes = np.bincount(run)
     rank = np.arange(samples - 1)
-    steps = np.maximum(samples - rank - n, 0) / (samples - rank - 1)
-    return n / samples * np.concatenate([[1.0], steps.cumprod()])
+    for n in ns:
+        # From one rank to the next below, C(i-1, n-1) / C(N, n) falls by this ratio: no large numbers on the way.
+        steps = np.maximum(samples - rank - n, 0) / (samples - rank - 1)
+        by_rank = n / samples * np.concatenate([[1.0], steps]).cumprod()
+        # Equals share what their ranks get, as the best is then drawn among them.
+        shared = np.bincount(run, np.broadcast_to(by_rank, proxy.shape).ravel()) / sizes
+        weights = np.empty(proxy.shape)
+        np.put_along_axis(weights, order, shared[run].reshape(proxy.shape), 1)
+        yield weights
 
 
 def _expected(proxy: np.ndarray, gold: np.ndarray, labelled: np.ndarray) -> np.ndarray:
@@ -193,12 +215,13 @@ def _features(proxy: np.ndarray, labels: int) -> np.ndarray:
     """`[P, N, K]`: what gold is a linear function of, the first a constant, the others of mean 0 and variance 1.
 
     Of ranks among all samples rather than of the proxy, whose extremes may lie anywhere; on a scale where one step up
-    halves the samples above, as doubling n does. Bends let gold turn over where the proxy is pushed far.
+    halves the samples above, as doubling n does. Bends let gold turn over where the proxy is pushed far; the last
+    feature is the prompt's mean.
     """
     rank = stats.rankdata(proxy).reshape(proxy.shape)
     halvings = -np.log2(1 - (rank - 0.5) / proxy.size)
-    bends = np.arange(0, np.clip(np.log2(labels / 8), 1, np.log2(proxy.size)))
-    within = proxy.mean(1, keepdims=True) + np.zeros(proxy.shape)
-    columns = [*np.maximum(halvings - bends[:, None, None], 0), within]
+    bends = np.arange(0, np.clip(np.log2(max(labels, 1) / 8), 1, np.log2(proxy.size)))
+    prompt = np.broadcast_to(halvings.mean(1, keepdims=True), proxy.shape)
+    columns = [*np.maximum(halvings - bends[:, None, None], 0), prompt]
     spread = [(each - each.mean()) / (each.std() or 1) for each in columns]
     return np.stack([np.ones(proxy.shape), *spread], axis=-1)
