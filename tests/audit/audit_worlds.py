@@ -36,7 +36,7 @@ def run(gold_gained, kl, prompts=60, samples=4, noise=0.05, seed=0):
     for k, (gain, nats) in enumerate(zip(gold_gained, kl, strict=True)):
         within = rng.normal(size=(prompts, samples))
         gold = base + gain + within + noise * rng.normal(size=(prompts, samples)) - within.mean(1, keepdims=True)
-        proxy = base + np.sqrt(nats) + within + rng.normal(size=(prompts, samples))
+        proxy = base + np.sqrt(max(nats, 0)) + within + rng.normal(size=(prompts, samples))
         points.append(Checkpoint(10 * k, float(nats), Samples(proxy, gold)))
     return Evidence(None, tuple(points))
 

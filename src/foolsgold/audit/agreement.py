@@ -29,7 +29,7 @@ class Agreement:
     def of(cls, samples: Samples) -> Agreement:
         weight = samples.weight
         within = compares_within(samples)
-        x, y = (centred(values, weight, within) for values in (samples.proxy, samples.gold))
+        x, y = centred(samples.proxy, weight, within), centred(samples.gold, weight, within)
         pairs = ratio(*concordant_pairs(samples.proxy, samples.gold, weight))
         return cls(correlation(x, y, weight), _spearman(samples, within), pairs, within)
 
@@ -68,11 +68,13 @@ def _figure(name: str, estimate: Estimate, interval: tuple[float, float], unit: 
 
 def _spearman(samples: Samples, within: bool) -> Estimate:
     weight = samples.weight
-    groups = range(len(weight)) if within else [slice(None)]
-    ranks = []
-    for values in (samples.proxy, samples.gold):
-        found = np.full(values.shape, np.nan)
-        for group in groups:
-            found[group] = mid_ranks(values[group].ravel(), weight[group].ravel()).reshape(values[group].shape)
-        ranks.append(centred(found, weight, within))
-    return correlation(*ranks, weight)
+    return correlation(_ranks(samples.proxy, weight, within), _ranks(samples.gold, weight, within), weight)
+
+
+def _ranks(values: np.ndarray, weight: np.ndarray, within: bool) -> np.ndarray:
+    """Centred ranks within each prompt, or over all."""
+    if within:
+        found = np.array([mid_ranks(row, weights) for row, weights in zip(values, weight, strict=True)])
+    else:
+        found = mid_ranks(values.ravel(), weight.ravel()).reshape(values.shape)
+    return centred(found, weight, within)

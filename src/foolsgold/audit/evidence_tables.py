@@ -58,11 +58,12 @@ def read_table(path: str | Path, columns: Sequence[str] = ()) -> Evidence:
         by_step.setdefault(at, {}).setdefault(_key(row["prompt"]), []).append(_Row(row, place))
     for step, groups in by_step.items():
         _check_counts(path, step, groups)
-    pool = by_step.pop(None, None)
-    if pool is not None and by_step and 0 not in by_step and pool.keys() == next(iter(by_step.values())).keys():
-        by_step[0] = pool
-    prompts = list(by_step[min(by_step)] if by_step else pool or {})
-    run = tuple(_checkpoint(path, step, by_step[step], prompts, columns) for step in sorted(by_step))
+    pool = by_step.get(None)
+    steps = {step: groups for step, groups in by_step.items() if step is not None}
+    if pool is not None and steps and 0 not in steps and pool.keys() == next(iter(steps.values())).keys():
+        steps[0] = pool
+    prompts = list(steps[min(steps)] if steps else pool or {})
+    run = tuple(_checkpoint(path, step, steps[step], prompts, columns) for step in sorted(steps))
     start = next((each.samples for each in run if each.step == 0), None)
     if pool is not None:
         # In the order of the run's prompts where they are the same, so that both can be compared prompt by prompt.
@@ -127,7 +128,7 @@ def _column(values: list[list[Any]]) -> np.ndarray:
 
 def _number(row: _Row, name: str) -> float:
     """The value as a number; NaN where empty."""
-    value = row.values.get(name)
+    value: Any = row.values.get(name)
     if _empty(value):
         if name == "proxy":
             raise UserError(f"{row.place} has no proxy; every sample needs one")

@@ -146,8 +146,8 @@ def curve_of_run(run: Sequence[Checkpoint], seed: int = 0) -> GoldCurve:
 
 def over_prompts(name: str, values: np.ndarray, unit: str = "", note: str = "") -> Figure:
     """A mean of `values` `[P]` with Student's interval; without one of a single prompt."""
-    interval = mean_interval(values) if len(values) > 1 else (None, None)
-    return Figure(name, float(np.mean(values)), *interval, len(values), unit, note)
+    low, high = mean_interval(values) if len(values) > 1 else (None, None)
+    return Figure(name, float(np.mean(values)), low, high, len(values), unit, note)
 
 
 def band(values: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -34,7 +34,9 @@ class Estimate(NamedTuple):
 
         Where the error is 0, as when all agree, each prompt counts as one trial. Source: Korn and Graubard 1998.
         """
-        trials = self.value * (1 - self.value) / self.error**2 if self.error > 0 else float(self.prompts)
+        trials = self.prompts
+        if self.error > 0:
+            trials = max(1, round(self.value * (1 - self.value) / self.error**2))
         return wilson_interval(self.value * trials, trials, _quantile(self.prompts, confidence))
 
     def correlation_interval(self, confidence: float = 0.95) -> Interval:
