@@ -1,7 +1,8 @@
 """What a policy pays for leaving its reference, and how far it has gone.
 
 The reference is a frozen copy of the weights that a run starts with. The price is either a term of the loss or a fine
-on the reward; a fine can steer itself towards a target.
+on the reward; a fine can steer itself towards a target. As a term of the loss it may be another divergence than the
+KL: `KLSettings(in_loss=0.01, term=TERMS["chi_squared"])`.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ from typing import Any
 import torch
 
 from foolsgold.errors import UserError
+from foolsgold.objectives.chi_squared import chi_squared, weighted_chi_squared
 from foolsgold.objectives.kl import AdaptiveKL, k1, k2, k3, sequence_kl, weighted_k3
 from foolsgold.objectives.policy_gradient import Aggregation, Normalizer
 
 Term = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""Maps log-probabilities of the policy, of the policy that drew the tokens and of the reference to nats a token."""
+"""Maps log-probabilities of the policy, of the policy that drew the tokens and of the reference, `[B, T-1]` and 0
+outside the completions, to terms `[B, T-1]`: nats a token of KL, or of another divergence."""
 
 TERMS: dict[str, Term] = {
     "k1": lambda log_prob, old, reference: k1(log_prob, reference),
     "k2": lambda log_prob, old, reference: k2(log_prob, reference),
     "k3": lambda log_prob, old, reference: k3(log_prob, reference),
     "weighted_k3": weighted_k3,
+    "chi_squared": weighted_chi_squared,
 }
 """Terms of a loss by name. On average the gradient of k1 is zero and that of k3 not the KL's; both are here because
-published runs used them."""
+published runs used them. `chi_squared` is of whole completions: next to nothing up to a log ratio of about the
+logarithm of one over twice its price, a wall beyond."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class KLSettings:
     """
 
     in_loss: float = 0.0
-    """Price of a token's KL as a term of the loss (Shao et al. 2024, equation 3)."""
+    """Price of a token's KL as a term of the loss (Shao et al. 2024, equation 3), or of the divergence in `term`."""
     term: Term = weighted_k3
     """Of the loss; see `TERMS`."""
     in_reward: float = 0.0
@@ -95,6 +100,8 @@ class KLSettings:
 def kl_metrics(log_probs: torch.Tensor, reference: torch.Tensor, mask: torch.Tensor) -> dict[str, float]:
     """KL of whole completions from the reference, nats: both estimates are unbiased, k3 is of less variance when small.
 
+    Beside them, without unit, the chi-squared divergence, which a batch underestimates where the KL is some nats.
+
     Args:
       log_probs, reference: `[B, T-1]`, of tokens that the policy drew without top-k and top-p.
       mask: `[B, T-1]` bool.
@@ -105,4 +112,5 @@ def kl_metrics(log_probs: torch.Tensor, reference: torch.Tensor, mask: torch.Ten
         "kl_se": plain.standard_error,
         "kl_k3": controlled.mean,
         "kl_k3_se": controlled.standard_error,
+        "chi_squared": float(chi_squared(torch.where(mask, log_probs - reference, 0.0).sum(1))),
     }
