@@ -48,7 +48,8 @@ def peak_interval(
     the measured KL is an extrapolation.
 
     Where the sign of b is uncertain, gold is known to rise up to `low` and `high` is infinite; or gold is known to
-    fall from `high` on and `low` is 0 (a negative b, not ruled out, would let it rise again farther out).
+    fall from `high` on and `low` is 0 (a negative b, not ruled out, would let it rise again farther out). Where the
+    curve may be flat, neither is claimed.
 
     Args:
       law, weight: as for `fit_law`; the weight of a point is best the same for all units.
