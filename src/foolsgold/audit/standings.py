@@ -113,7 +113,8 @@ class Judge:
                 text if isinstance(prompt.prompt, str) else [{"role": "assistant", "content": text}]
                 for prompt, (_, text) in zip(prompts, part, strict=True)
             ]
-            scores = self.scorer.score([prompt.prompt for prompt in prompts], answers, **keyword_lists(prompts))
+            asked_of = [prompt.prompt for prompt in prompts]
+            scores = self.scorer.score(asked_of, answers, trainer_state=None, **keyword_lists(prompts))
             self._rewards.update(zip(part, scores.total.tolist(), strict=True))
             self.calls += len(part)
         return np.array([self._rewards[pair] for pair in asked], np.float64)

@@ -220,8 +220,8 @@ def evolve(
                 rows.append(row)
                 children.append((edited(parent.text, material, most_words[row], rng), parent.parent))
         scores = score(rows, [text for text, _ in children])
-        for row, (text, parent), found in zip(rows, children, scores.tolist(), strict=True):
-            living[row].append(Bred(text, found, parent))
+        for row, (text, start), found in zip(rows, children, scores.tolist(), strict=True):
+            living[row].append(Bred(text, found, start))
         living = [_best(population, settings.population) for population in living]
         report()
     return living
