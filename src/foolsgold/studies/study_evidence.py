@@ -65,10 +65,10 @@ def _of_poems(folder: Path) -> Evidence:
     # In the order of their names, which is that of steps.
     paths = sorted((folder / "arms" / "main").glob("evaluation-*.json"))
     run = tuple(_checkpoint(Evaluation(**json.loads(path.read_text(encoding="utf-8")))) for path in paths)
-    start = _best_of_n(folder / "best_of_n.npz")
+    start, prompts = _best_of_n(folder / "best_of_n.npz")
     if start is None and not run:
         raise UserError(f"{folder} has measured neither best of n nor a step of RL yet; audit it again later")
-    return Evidence(start, run, proxy_name="reward model, in standard deviations", gold_name="critic")
+    return Evidence(start, run, prompts, "reward model, in standard deviations", "critic")
 
 
 def _checkpoint(found: Evaluation) -> Checkpoint:
@@ -76,9 +76,10 @@ def _checkpoint(found: Evaluation) -> Checkpoint:
     return Checkpoint(found.step, found.kl, Samples(proxy, gold))
 
 
-def _best_of_n(path: Path) -> Samples | None:
+def _best_of_n(path: Path) -> tuple[Samples | None, list[str] | None]:
+    """Samples and prompts; runs of earlier versions kept no texts."""
     if not path.exists():
-        return None
+        return None, None
     with np.load(path) as kept:
-        texts = kept["texts"].tolist() if "texts" in kept else None
-        return Samples(kept["proxy"].astype(np.float64), kept["gold"].astype(np.float64), texts=texts)
+        texts, prompts = (kept[name].tolist() if name in kept else None for name in ("texts", "prompts"))
+        return Samples(kept["proxy"].astype(np.float64), kept["gold"].astype(np.float64), texts=texts), prompts
