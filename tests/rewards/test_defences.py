@@ -149,6 +149,8 @@ def test_defences_that_cannot_be_made():
     start = StartSamples(PROMPTS, COMPLETIONS)
     with pytest.raises(UserError, match="choose one of none, mean"):
         make_defended(members([1, 2]), "armour", start)
+    with pytest.raises(UserError, match="at least one"):
+        make_defended([], "none", start)
     with pytest.raises(UserError, match="several reward models"):
         make_defended(members([1]), "worst", start)
     with pytest.raises(UserError, match="judged"):

@@ -56,7 +56,7 @@ def chi_squared_fine(log_ratio: torch.Tensor, limit: float = LIMIT) -> torch.Ten
     Args:
       log_ratio: `[B]`, nats.
 
-    Source: Laidlaw et al. 2024, section 5 (for the divergence's square root, with another factor).
+    Source: Laidlaw et al. 2024, who fine the divergence's square root: the same but for a factor.
     """
     return 2 * (tempered_ratio(log_ratio, limit) - 1)
 

@@ -58,7 +58,7 @@ def log_sigmoid(lead: np.ndarray) -> np.ndarray:
     """Log of the chance to be preferred to the reference, `[B]`: straight far below it, flat far above.
 
     Sums of such rewards stand for *and*: to be good in each respect (Wang et al. 2024, Transforming and combining
-    rewards for aligning large language models, section 3).
+    rewards for aligning large language models).
     """
     return -np.logaddexp(0, -lead)
 
@@ -159,7 +159,7 @@ def proxy_point(
     Raises:
       UserError: fewer than 30 completions with gold, or all proxies alike.
 
-    Source: proxy points are of Moskovitz et al. 2024, section 4, who read them off runs of RL.
+    Source: proxy points are of Moskovitz et al. 2024, who read them off runs of RL.
     """
     judged = ~np.isnan(gold)
     proxy, gold = np.asarray(proxy, np.float64)[judged], np.asarray(gold, np.float64)[judged]
@@ -219,8 +219,11 @@ def make_defended(members: Sequence[TextReward], which: str, start: StartSamples
       which: one of `DEFENCES`.
 
     Raises:
-      UserError: the name is unknown, one member is no ensemble, or a cap has no gold to be found with.
+      UserError: there is no member or too few for an ensemble, the name is unknown, or a cap has no gold to be found
+        with.
     """
+    if not members:
+        raise UserError("there is no reward model to defend; give at least one")
     rewards = [cast(Reward, member) for member in members]  # a list of float is no list of float or None to mypy
     first = rewards[0]
     if which == "none":

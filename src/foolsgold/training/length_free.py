@@ -110,7 +110,7 @@ def disentangling_loss(
       feature: `[2 B]`
       cosine: `[]`, between the heads.
 
-    Source: Chen et al. 2024, section 4.
+    Source: Chen et al. 2024 (ODIN).
     """
     drawn = correlation(kept, feature).abs() - correlation(other, feature)
     return weights.correlation * drawn + weights.orthogonality * cosine.abs()

@@ -5,7 +5,7 @@ the reward overrates most with what the start wrote, the reward model learns fro
 
 Letters: P prompts, N completions of each, K pairs.
 
-Source: Ziegler et al. 2019, section 2.4 (online data collection); Bai et al. 2022 (iterated online RLHF).
+Source: Ziegler et al. 2019 (online data collection); Bai et al. 2022 (iterated online RLHF).
 """
 
 from __future__ import annotations
