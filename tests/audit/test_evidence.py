@@ -37,6 +37,7 @@ def test_gold_of_gaps_has_the_right_mean_on_average():
         ((TWO, np.full((2, 2), np.inf)), "infinite"),
         ((TWO, np.full((2, 2), np.nan)), "no sample has a gold reward"),
         ((TWO, TWO, np.zeros((2, 2))), "above 0 and at most 1"),
+        ((TWO, GAPS, np.ones((2, 2))), "1 samples have no gold though"),
         ((TWO, TWO, None, [["a", "b"]]), "texts must be one a sample"),
         ((TWO, TWO, None, [["a", "b"], ["c"]]), "texts must be one a sample"),
         ((TWO, TWO, None, None, {"language": TWO[0]}), "column 'language'"),

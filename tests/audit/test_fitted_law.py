@@ -4,6 +4,7 @@ from audit_worlds import run, turning
 
 from foolsgold.audit.fitted_law import FittedLaw, fit_law_of
 from foolsgold.audit.gold_curve import GoldCurve, curve_of_best, curve_of_run
+from foolsgold.audit.verdict import shown
 from foolsgold.objectives.overoptimization import BEST_OF_N, REINFORCEMENT_LEARNING
 
 KL = np.linspace(0, 5, 11) ** 2
@@ -70,3 +71,12 @@ def test_a_start_within_its_error_of_0_is_the_start():
     assert isinstance(fit_law_of(points([0.1, 1, 2, 3, 4], gold, error=0.06)), FittedLaw)
     assert isinstance(fit_law_of(points([-0.1, 1, 2, 3, 4], gold)), FittedLaw)
     assert isinstance(fit_law_of(points([0.1, 1, 2, 3, 4], gold, error=0.01)), str)
+
+
+def test_a_peak_far_beyond_everything_is_none():
+    kl = np.array([0, 1, 2, 3, 4.0])
+    gold = np.sqrt(kl) * (1 - 1e-3 * np.log(np.maximum(np.sqrt(kl), 1e-9)))  # d* = e^999
+    noise = 1e-6 * np.random.default_rng(0).normal(size=(20, 5)) * (kl > 0)
+    figure = fit_law_of(points(kl, gold + noise)).peak_figure
+    assert figure.value == figure.high == np.inf
+    assert "nats" in str(shown(figure))

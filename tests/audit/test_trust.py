@@ -108,4 +108,12 @@ def test_gold_that_is_constant_at_one_moment():
     start = honest(prompts=10, samples=4)
     end = Samples(start.proxy + 1, np.zeros((10, 4)))
     trust = Trust(Evidence(start, (Checkpoint(0, 0.0, start), Checkpoint(1, 1.0, end))))
-    assert said(trust, "Gold is 0 for every sample at the end of the run")
+    assert said(trust, "Gold is 0 for every judged sample at the end of the run")
+
+
+def test_a_proxy_that_may_be_chance_says_so():
+    rng = np.random.default_rng(0)
+    trust = Trust(Evidence(Samples(*rng.normal(size=(2, 12, 4)))))
+    assert said(trust, "orders two samples at the start better than chance cannot be told")
+    trust = Trust(Evidence(Samples(*rng.normal(size=(2, 12, 1)))))
+    assert said(trust, "compare samples of different prompts")

@@ -39,7 +39,7 @@ class Agreement:
         return (
             correlation_figure(f"correlation {kind} (Pearson)", self.pearson),
             correlation_figure(f"rank correlation {kind} (Spearman)", self.spearman),
-            share_figure("proxy orders two samples as gold does", self.accuracy),
+            share_figure("proxy orders two samples as gold does", self.accuracy, "of all pairs; sample: prompts"),
         )
 
 

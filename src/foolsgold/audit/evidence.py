@@ -52,6 +52,8 @@ class Samples:
             known = self.chance.shape == proxy.shape and ((self.chance > 0) & (self.chance <= 1)).all()
             if not known:
                 raise UserError(f"chances of being judged must be {proxy.shape}, above 0 and at most 1")
+            if lacking := int((np.isnan(gold) & (self.chance == 1)).sum()):
+                raise UserError(f"{lacking} samples have no gold though their chance of being judged is 1; lower it")
         if self.texts is not None and [len(row) for row in self.texts] != [proxy.shape[1]] * len(proxy):
             raise UserError(f"texts must be one a sample, {proxy.shape[1]} for each of {len(proxy)} prompts")
         for name, column in (self.columns or {}).items():

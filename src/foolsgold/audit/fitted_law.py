@@ -16,6 +16,8 @@ from foolsgold.objectives.peak import PeakInterval, peak_interval
 
 FEWEST_POINTS = 3
 """Different KL above 0: one more than the law has unknowns, so that it can be seen not to fit."""
+FARTHEST = 100
+"""Times the largest measured KL, beyond which a peak is as good as none and shown as infinite."""
 START_KL = 0.01
 """The first point counts as the start up to this share of the largest KL."""
 
@@ -60,8 +62,9 @@ class FittedLaw:
         beyond = (
             "; beyond what was measured" if math.isfinite(self.peak.peak) and self.peak.peak > self.kl.max() else ""
         )
-        low, high = min(self.peak.low, self.peak.peak), max(self.peak.high, self.peak.peak)
-        return Figure("KL at the law's peak", self.peak.peak, low, high, self.prompts, "nats", kind + beyond)
+        ends = (self.peak.peak, min(self.peak.low, self.peak.peak), max(self.peak.high, self.peak.peak))
+        value, low, high = (kl if kl <= FARTHEST * self.kl.max() else math.inf for kl in ends)
+        return Figure("KL at the law's peak", value, low, high, self.prompts, "nats", kind + beyond)
 
     @property
     def figures(self) -> list[Figure]:

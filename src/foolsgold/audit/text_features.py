@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 
+_WORD = re.compile(r"[\w'’]+")
+_LETTER_OR_SPACE = re.compile(r"[^\W\d_]|\s")
 _LIST_MARK = re.compile(r"^\s*(?:[-*•+]|\d+[.)])\s", re.MULTILINE)
 
 LENGTH, REPETITION, LINE_BREAKS = "length in characters", "share of repeated word pairs", "line breaks"
@@ -48,26 +49,25 @@ def novelty(texts: Sequence[Sequence[str]], reference: Sequence[Sequence[str]]) 
       texts: `[P][N]`.
       reference: `[P][M]`, of the same prompts in the same order.
     """
-    prompts: dict[tuple[str, ...], set[int]] = defaultdict(set)
+    several = -1
+    whose: dict[tuple[str, ...], int] = {}
     for p, row in enumerate(reference):
         for text in row:
-            for run in _runs(text, 3):
-                if len(prompts[run]) < 2:  # two prompts are enough to know that another one has it
-                    prompts[run].add(p)
-    return np.array([[_new(text, p, prompts) for text in row] for p, row in enumerate(texts)])
+            for run in set(_runs(text, 3)):
+                whose[run] = p if whose.get(run, p) == p else several
+    return np.array([[_new(text, p, whose) for text in row] for p, row in enumerate(texts)])
 
 
-def _new(text: str, prompt: int, prompts: dict[tuple[str, ...], set[int]]) -> float:
+def _new(text: str, prompt: int, whose: dict[tuple[str, ...], int]) -> float:
     runs = _runs(text, 3)
-    seen = sum(bool(prompts.get(run, set()) - {prompt}) for run in runs)
-    return 1 - seen / len(runs) if runs else 0.0
+    return sum(whose.get(run, prompt) == prompt for run in runs) / len(runs) if runs else 0.0
 
 
 def _runs(text: str, length: int) -> list[tuple[str, ...]]:
     """Each run of `length` neighbouring words."""
-    words = re.findall(r"[\w'’]+", text.lower())
+    words = _WORD.findall(text.lower())
     return list(zip(*(words[i:] for i in range(length)), strict=False))
 
 
 def _non_letters(text: str) -> float:
-    return sum(not (char.isalpha() or char.isspace()) for char in text) / len(text) if text else 0.0
+    return len(_LETTER_OR_SPACE.sub("", text)) / len(text) if text else 0.0

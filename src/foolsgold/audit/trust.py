@@ -17,6 +17,8 @@ from foolsgold.audit.text_features import NOVELTY, novelty, text_features
 from foolsgold.errors import UserError
 
 START, END = "at the start", "at the end of the run"
+KNOWN_TEXTS = 16
+"""Of each prompt, against which novelty is measured: more of them take time and tell no more."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,11 @@ class Trust:
         """At each checkpoint."""
         return tuple(Agreement.of(each.samples) for each in self.run)
 
+    @property
+    def agreement_of_moments(self) -> dict[str, Agreement]:
+        """At the start, and at the end of the run."""
+        return {START: self.agreement} | ({END: self.agreement_along_run[-1]} if len(self.run) > 1 else {})
+
     @cached_property
     def slices(self) -> Slices:
         """Where the proxy is wrong, by what texts and columns tell; empty without either."""
@@ -114,5 +121,5 @@ class Trust:
         if reference is None or len(reference.proxy) != len(samples.proxy):
             reference = self.run[0].samples if self.run else None
         if samples.texts is not None and reference is not None and reference.texts is not None:
-            found[NOVELTY] = novelty(samples.texts, reference.texts)
+            found[NOVELTY] = novelty(samples.texts, [row[:KNOWN_TEXTS] for row in reference.texts])
         return found | dict(samples.columns or {})

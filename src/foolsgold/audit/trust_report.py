@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -39,10 +40,9 @@ def judge(trust: Trust) -> Verdict:
         overall = "holds"
     told = [sentence(name, curve) for name, curve in trust.curves.items()]
     figures = [figure for name, curve in trust.curves.items() for figure in _figures(name, curve, trust.laws[name])]
-    figures += [replace(figure, name=f"{figure.name}, at the start") for figure in trust.agreement.figures]
-    if len(trust.run) > 1:
-        end = trust.agreement_along_run[-1].figures
-        figures += [replace(figure, name=f"{figure.name}, at the end of the run") for figure in end]
+    for moment, found in trust.agreement_of_moments.items():
+        pearson, _, pairs = found.figures
+        figures += [replace(figure, name=f"{figure.name}, {moment}") for figure in (pearson, pairs)]
     nothing = "Neither RL nor best of n was measured, so how far the proxy may be optimised cannot be told."
     return Verdict("audit", CLAIM, overall, " ".join(told) or nothing, tuple(figures))
 
@@ -61,22 +61,22 @@ def sentence(name: str, curve: GoldCurve) -> str:
     stop, end = curve.stop, curve.place(-1)
     who = f"Under {name}" if name == "RL" else "With the best of n"
     if not above(curve.proxy_gain, 0):
-        return f"{who} the proxy itself did not clearly rise ({shown(curve.proxy_gain)}), which tells nothing of more."
+        return f"{who} the proxy itself did not clearly rise ({_said(curve.proxy_gain)}), which tells nothing of more."
     where = (
         f"{curve.place(curve.peak)} (from {stop.first:,} to {stop.last:,} no other is clearly better; {_nats(curve)})"
     )
     if below(curve.gain, 0):
-        fell = f"by {end} gold is below the start: {shown(curve.gain)}"
+        fell = f"by {end} gold is below the start: {_said(curve.gain)}"
         advice = "do not optimise this proxy" if curve.peak == 0 else f"gold is highest at {where}; stop there at most"
         return f"{who}, {fell}; {advice}."
     if below(curve.fall, 0):
-        rose = f"rises by {shown(curve.rise)}" if above(curve.rise, 0) else "does not clearly rise"
-        return f"{who} gold {rose} until {where} and falls by {end}: {shown(curve.fall)}; stop at the peak."
+        rose = f"rises by {_said(curve.rise)}" if above(curve.rise, 0) else "does not clearly rise"
+        return f"{who} gold {rose} until {where} and falls by {end}: {_said(curve.fall)}; stop at the peak."
     if above(curve.gain, 0):
         last = stop.at == curve.at[-1]
         so_far = "is still highest there" if last else f"is highest at {where}, not clearly higher than there"
-        return f"{who} gold rises by {shown(curve.gain)} up to {end} and {so_far}."
-    return f"{who} what happens to gold up to {end} is not clear: {shown(curve.gain)}; its highest is at {where}."
+        return f"{who} gold rises by {_said(curve.gain)} up to {end} and {so_far}."
+    return f"{who} what happens to gold up to {end} is not clear: {_said(curve.gain)}; its highest is at {where}."
 
 
 def sections(trust: Trust, extra: Sequence[Section] = ()) -> list[Section]:
@@ -221,8 +221,9 @@ def _along(name: str, steps: np.ndarray, along: Sequence[Agreement], index: int)
 def _slices(trust: Trust) -> list[Section]:
     found = trust.slices
     figures = [
-        correlation_figure(f"{each.feature}, {each.moment}", each.correlation, _said_of(each.p_value))
+        correlation_figure(f"{each.feature}, {each.moment}", each.correlation, _adjusted(each.p_value))
         for each in found.biases
+        if not math.isnan(each.correlation.value)
     ]
     said = "; ".join(str(each) for each in found.found)
     intro = (
@@ -243,7 +244,7 @@ SHOWS_SLICES = (
 )
 
 
-def _said_of(p_value: float) -> str:
+def _adjusted(p_value: float) -> str:
     return f"{'clear, ' if p_value < 0.05 else ''}adjusted p {'< 0.001' if p_value < 0.001 else f'= {p_value:.2g}'}"
 
 
@@ -281,6 +282,12 @@ def _figures(name: str, curve: GoldCurve, law: FittedLaw | str) -> list[Figure]:
     if isinstance(law, FittedLaw) and law.fits:
         found.append(law.peak_figure)
     return [replace(figure, name=f"{name}: {figure.name}") for figure in found]
+
+
+def _said(figure: Figure) -> str:
+    """Value and interval; the sample size stands in the table."""
+    parts = shown(figure)
+    return f"{parts.value} {parts.interval}".strip()
 
 
 def _nats(curve: GoldCurve) -> str:

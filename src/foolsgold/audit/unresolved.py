@@ -17,7 +17,8 @@ FEW_PROMPTS = 8
 
 def unresolved(trust: Trust) -> list[str]:
     """Empty where everything could be told."""
-    return [*_of_prompts(trust), *_of_labels(trust), *_of_start(trust), *_of_curves(trust), *_of_texts(trust)]
+    parts = (_of_prompts, _of_labels, _of_start, _of_curves, _of_agreement, _of_texts)
+    return [sentence for part in parts for sentence in part(trust)]
 
 
 def _of_prompts(trust: Trust) -> Iterator[str]:
@@ -51,7 +52,7 @@ def _of_start(trust: Trust) -> Iterator[str]:
     for moment, samples in trust.moments.items():
         gold = samples.gold[samples.labelled]
         if gold.min() == gold.max():
-            yield f"Gold is {gold[0]:g} for every sample {moment}: what the proxy agrees with there cannot be told."
+            yield f"Gold is {gold[0]:g} for every judged sample {moment}: whether the proxy agrees is unknown."
     if len(trust.run) == 1:
         yield "RL was not audited: there is one checkpoint; two or more make a run."
 
@@ -80,6 +81,18 @@ def _of_curves(trust: Trust) -> Iterator[str]:
             yield f"{name}: the law of Gao et al. (2023) does not fit ({law.reading}); nothing is concluded from it."
         elif not math.isfinite(law.peak.high):
             yield f"{name}: the fitted law cannot say at which KL gold turns at the latest; it may never turn."
+
+
+def _of_agreement(trust: Trust) -> Iterator[str]:
+    for moment, found in trust.agreement_of_moments.items():
+        if not found.within:
+            yield (
+                f"Correlations {moment} compare samples of different prompts, as too few prompts have two judged ones; "
+                "they say little about which of two answers the proxy prefers."
+            )
+        pairs = found.figures[-1]
+        if pairs.low is not None and not above(pairs, 0.5) and not below(pairs, 0.5):
+            yield f"Whether the proxy orders two samples {moment} better than chance cannot be told ({shown(pairs)})."
 
 
 def _of_texts(trust: Trust) -> Iterator[str]:
