@@ -79,6 +79,12 @@ def test_jsonl_with_dialogues_chances_and_columns(table):
     assert start.gold[1].tolist() == [0, 0]
 
 
+def test_prompts_of_the_same_text_are_told_apart_by_their_ids(table):
+    evidence = read_table(table("prompt,prompt_id,proxy,gold\nsea,1,1,1\nsea,2,2,2\nmoon,3,3,3\n"))
+    assert evidence.prompts == ["sea", "sea", "moon"]
+    assert evidence.start.proxy.tolist() == [[1], [2], [3]]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

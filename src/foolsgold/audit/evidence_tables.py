@@ -26,7 +26,8 @@ def read_table(path: str | Path, columns: Sequence[str] = ()) -> Evidence:
     """The evidence that a table holds.
 
     Columns:
-      prompt: text or any id; what is the same here is the same prompt.
+      prompt: text or any id; rows of the same belong to one prompt.
+      prompt_id: says so instead, for prompts that are the same word for word and yet count as several.
       proxy: a number.
       gold: a number or true and false; empty where nobody judged. At least one sample has it.
       step: of RL; empty for samples of the policy that RL began with. Rows of step 0 are the start as well, unless
@@ -55,20 +56,22 @@ def read_table(path: str | Path, columns: Sequence[str] = ()) -> Evidence:
         if _empty(row.get("prompt")):
             raise UserError(f"{place} has no prompt")
         at = None if _empty(step) else _whole(step, place)
-        by_step.setdefault(at, {}).setdefault(_key(row["prompt"]), []).append(_Row(row, place))
+        whose = row["prompt"] if _empty(row.get("prompt_id")) else row["prompt_id"]
+        by_step.setdefault(at, {}).setdefault(_key(whose), []).append(_Row(row, place))
     for step, groups in by_step.items():
         _check_counts(path, step, groups)
     pool = by_step.get(None)
     steps = {step: groups for step, groups in by_step.items() if step is not None}
     if pool is not None and steps and 0 not in steps and pool.keys() == next(iter(steps.values())).keys():
         steps[0] = pool
-    prompts = list(steps[min(steps)] if steps else pool or {})
+    named = steps[min(steps)] if steps else pool or {}
+    prompts = list(named)
     run = tuple(_checkpoint(path, step, steps[step], prompts, columns) for step in sorted(steps))
     start = next((each.samples for each in run if each.step == 0), None)
     if pool is not None:
         # In the order of the run's prompts where they are the same, so that both can be compared prompt by prompt.
         start = _samples(pool, prompts if pool.keys() == set(prompts) else list(pool), columns)
-    return Evidence(start, run, prompts)
+    return Evidence(start, run, [_key(named[prompt][0].values["prompt"]) for prompt in prompts])
 
 
 def _check_counts(path: str | Path, step: int | None, groups: Mapping[str, list[_Row]]) -> None:
