@@ -227,6 +227,24 @@ def test_a_damaged_snapshot_is_left_out_and_said(world, capsys):
     assert "step 2 is left out" in (made / "report.html").read_text()
 
 
+@pytest.mark.parametrize(
+    ("command", "words", "steps"),
+    [
+        ("rl", ("--lora", 2, "--steps", 2, "--batch", 2, "--dtype", "float32"), [0, 1, 2]),
+        ("expert", ("--rounds", 2, "--steps", 2, "--prompts-a-round", 4), [0, 1, 2]),
+    ],
+)
+def test_adapters_and_expert_iteration_are_audited_too(world, command, words, steps):
+    folder, _ = world
+    trained = run(
+        folder, "train", command, "--model", folder / "model", "--prompts", folder / "prompts.jsonl", "--samples", 4,
+        "--max-new-tokens", 5, "--reward", f"{folder / 'rewards.py'}:letters", *words, "--output", folder / "runs",
+    )  # fmt: skip
+    found = evidence(audit(folder, trained, "--gold", f"{folder / 'rewards.py'}:short", "--max-prompts", 6))
+    assert [each.step for each in found.run] == steps
+    assert all(abs(each.kl) < 0.5 for each in found.run)  # hardly trained: no other model's numbers
+
+
 def test_a_run_without_snapshots_is_audited_for_best_of_n(world, capsys):
     folder, trained = world
     copy = folder / "bare"
