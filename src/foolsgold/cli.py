@@ -25,6 +25,7 @@ studies:
   overoptimization  RLHF pushed too far: gold beside proxy at every step of RL and for best of n
   gap               who picks better than the policy writes: reward model, readers, the policy itself, the critic
   conditioned       RLHF without RL: learn what scored how, ask for a high score
+  gaming            reward gaming found and fined: what alarms are worth, and how much gold each defence keeps
 
 language models:
   train     pretrain, sft, reward, rl …: see foolsgold train --help
@@ -48,7 +49,7 @@ def _run(arguments: list[str]) -> None:
     if name in ("-h", "--help"):
         print(HELP, end="")
         return
-    from foolsgold.studies import alphago, conditioned, gap, overoptimization
+    from foolsgold.studies import alphago, conditioned, gaming, gap, overoptimization
     from foolsgold.studies.alphago_plan import AlphaGoConfig
 
     studies: dict[str, tuple[Any, Callable[[Any], None]]] = {
@@ -56,6 +57,7 @@ def _run(arguments: list[str]) -> None:
         "overoptimization": (overoptimization.OveroptimizationConfig, overoptimization.main),
         "gap": (gap.GapConfig, gap.main),
         "conditioned": (conditioned.ConditionedConfig, conditioned.main),
+        "gaming": (gaming.GamingConfig, gaming.main),
     }
     if name not in studies:
         raise UserError(f"there is no study {name!r}; choose one of: {', '.join(studies)}")

@@ -168,7 +168,8 @@ class ScoreConditioned:
         """The reward model, fitted to what readers preferred."""
         poems = self.plan.poems
         with self.stages.stage(f"reward model learns {poems.comparisons:,} comparisons", None) as tick:
-            return StandardReward(self.pipeline, self.pipeline.reward_model(poems.comparisons, poems.layers, tick))
+            model = self.pipeline.reward_model(poems.comparisons, poems.layers, tick)
+            return StandardReward(self.pipeline, self.pipeline.reward(model))
 
     def pool_scores(self, proxy: StandardReward) -> np.ndarray:
         """Proxy of all poems that the readers compared, `[samples]`."""

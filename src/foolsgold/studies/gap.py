@@ -138,7 +138,8 @@ class Gap:
         """The reward model, fitted to what readers preferred."""
         poems = self.plan.poems
         with self.stages.stage(f"reward model learns {poems.comparisons:,} comparisons", None) as tick:
-            return StandardReward(self.pipeline, self.pipeline.reward_model(poems.comparisons, poems.layers, tick))
+            model = self.pipeline.reward_model(poems.comparisons, poems.layers, tick)
+            return StandardReward(self.pipeline, self.pipeline.reward(model))
 
     def pool(self, proxy: StandardReward) -> GapPool:
         """Poems that no verifier has seen before, with every verifier's scores; pieces that are there are kept."""

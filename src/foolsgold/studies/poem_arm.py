@@ -109,45 +109,53 @@ class ArmResult:
 def run_arm(plan: PoemsPlan, arm: Arm, folder: Path, created: datetime) -> Path:
     """Run or resume an arm of the run in `folder`; returns where its result lies. Called in a process of its own."""
     torch.set_num_threads(1)
-    parent = os.getppid()
     here = folder / "arms" / arm.name
+    progress = ticking(here)
     result = here / "result.json"
     if result.exists():
         return result
     with Stages(quiet=True) as stages:
         pipeline = PoemsPipeline(plan, folder, stages, created)
 
-        def progress(part: str) -> Callable[[int, int], None]:
-            def tick(done: int, of: int) -> None:
-                if os.getppid() != parent:
-                    os._exit(1)  # the study was killed: whoever resumes it must find nobody at work here
-                if done % 5 == 0 or done == of:
-                    write_text(here / "progress.json", json.dumps([part, done, of]))
-
-            return tick
-
         model = pipeline.reward_model(arm.comparisons, arm.reward_layers, progress("reward model"))
         accuracy, truly = pipeline.accuracy(model)
-        evaluations = _reinforce(pipeline, arm, StandardReward(pipeline, model), here, progress("RL"))
+        proxy = StandardReward(pipeline, pipeline.reward(model))
+        evaluations = _reinforce(pipeline, arm, proxy, here, progress("RL"))
         found = ArmResult(arm, accuracy.accuracy, float(truly.mean()), accuracy.n, evaluations)
     write_text(result, json.dumps(asdict(found)))
     return result
 
 
+def ticking(here: Path) -> Callable[[str], Callable[[int, int], None]]:
+    """Makes, for each part of an arm's work, what tells the study how far it is; called in the arm's process."""
+    parent = os.getppid()
+
+    def progress(part: str) -> Callable[[int, int], None]:
+        def tick(done: int, of: int) -> None:
+            if os.getppid() != parent:
+                os._exit(1)  # the study was killed: whoever resumes it must find nobody at work here
+            if done % 5 == 0 or done == of:
+                write_text(here / "progress.json", json.dumps([part, done, of]))
+
+        return tick
+
+    return progress
+
+
 class StandardReward:
-    """A reward model in standard deviations of its scores over the finetuned policy's poems, from their mean."""
+    """A reward in standard deviations of its scores over the finetuned policy's poems, from their mean."""
 
     __name__ = "proxy"
 
-    def __init__(self, pipeline: PoemsPipeline, model: Any):
-        self.reward = pipeline.reward(model)
-        pool = pipeline.pool()
-        prompts = [prompt for prompt in pool.prompts for _ in range(4)]
-        scores = np.array(self.reward(prompts, [text for texts in pool.texts for text in texts[:4]]))
+    def __init__(self, pipeline: PoemsPipeline, reward: Callable[..., Any]):
+        self.reward = reward
+        prompts, texts, _ = pipeline.some_poems(4)
+        scores = np.array(reward(prompts=prompts, completions=texts))
         self.mean, self.deviation = float(scores.mean()), float(scores.std())
 
     def __call__(self, prompts: list[str], completions: list[str], **columns: Any) -> list[float | None]:
-        return ((np.array(self.reward(prompts, completions)) - self.mean) / self.deviation).tolist()
+        scores = np.array(self.reward(prompts=prompts, completions=completions))
+        return ((scores - self.mean) / self.deviation).tolist()
 
 
 def _reinforce(
@@ -182,24 +190,56 @@ def _reinforce(
     return [Evaluation(**json.loads(path.read_text())) for path in sorted(here.glob("evaluation-*.json"))]
 
 
-def evaluate_policy(pipeline: PoemsPipeline, policy: Any, proxy: StandardReward, step: int) -> Evaluation:
+@dataclass(frozen=True)
+class Drawn:
+    """B poems of a policy, those of a prompt side by side."""
+
+    prompts: list[str]
+    """`[B]`"""
+    texts: list[str]
+    """`[B]`"""
+    log_probs: np.ndarray
+    """`[B]`, nats, of whole poems under the policy."""
+    log_ratios: np.ndarray
+    """`[B]`, nats, the same less that under the finetuned policy."""
+    lengths: np.ndarray
+    """`[B]`, tokens."""
+
+
+def drawn_poems(pipeline: PoemsPipeline, policy: Any, step: int, prompts: int, each: int) -> Drawn:
     """Draw poems for the fixed prompts, with random numbers that are the step's own."""
     plan = pipeline.plan
-    prompts = pipeline.world.prompts("train", EVALUATED_PROMPTS, plan.seed + 7)
-    ids = [encode_prompt(pipeline.tokenizer, prompt) for prompt in prompts]
-    drawn = generate(policy, ids, pipeline.sampling, derived_seed(plan.seed, 8, step), POEMS_EACH)
+    asked = pipeline.world.prompts("train", prompts, plan.seed + 7)
+    ids = [encode_prompt(pipeline.tokenizer, prompt) for prompt in asked]
+    drawn = generate(policy, ids, pipeline.sampling, derived_seed(plan.seed, 8, step), each)
     completions = drawn.completions()
-    texts = pipeline.tokenizer.batch_decode(completions, skip_special_tokens=True)
-    asked = [prompt for prompt in prompts for _ in range(POEMS_EACH)]
     batch = pad_pairs(list(zip(drawn.prompts, completions, strict=True)), 0)
     said = token_log_probs(pipeline.policy, batch.tokens, batch.completion_mask).sum(1)
-    log_ratio = (drawn.log_probs.sum(1) - said).numpy()
-    scores, gold = np.array(proxy(asked, texts)), np.array(pipeline.world.gold(asked, texts), np.float64)
+    log_probs = drawn.log_probs.sum(1)
+    return Drawn(
+        prompts=[prompt for prompt in asked for _ in range(each)],
+        texts=pipeline.tokenizer.batch_decode(completions, skip_special_tokens=True),
+        log_probs=log_probs.double().numpy(),
+        log_ratios=(log_probs - said).double().numpy(),
+        lengths=drawn.lengths.numpy(),
+    )
+
+
+def evaluate_policy(pipeline: PoemsPipeline, policy: Any, proxy: StandardReward, step: int) -> Evaluation:
+    """KL, gold and proxy of the policy on the fixed prompts."""
+    drawn = drawn_poems(pipeline, policy, step, EVALUATED_PROMPTS, POEMS_EACH)
+    scores = np.array(proxy(drawn.prompts, drawn.texts))
+    return evaluation_of(pipeline, drawn, scores, step, POEMS_EACH)
+
+
+def evaluation_of(pipeline: PoemsPipeline, drawn: Drawn, scores: np.ndarray, step: int, each: int) -> Evaluation:
+    """What poems `[B]` with their proxies `[B]` say of the policy that wrote them."""
+    gold = np.array(pipeline.world.gold(drawn.prompts, drawn.texts), np.float64)
     best = np.argsort(-scores)[:6]
     return Evaluation(
         step=step,
-        kl=float(log_ratio.mean()),
-        gold=gold.reshape(-1, POEMS_EACH).mean(1).tolist(),
-        proxy=scores.reshape(-1, POEMS_EACH).mean(1).tolist(),
-        poems=[(asked[i], texts[i], float(scores[i]), float(gold[i])) for i in best],
+        kl=float(drawn.log_ratios.mean()),
+        gold=gold.reshape(-1, each).mean(1).tolist(),
+        proxy=scores.reshape(-1, each).mean(1).tolist(),
+        poems=[(drawn.prompts[i], drawn.texts[i], float(scores[i]), float(gold[i])) for i in best],
     )

@@ -7,10 +7,11 @@ there is not done again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from foolsgold.policies.tokenizer import encode_prompt, load_tokenizer, train_bp
 from foolsgold.rewards.text_reward_model import TextReward, TextRewardModel, encode_pairs, load_reward_model
 from foolsgold.studies.progress import Stages
 from foolsgold.training.batches import pack
+from foolsgold.training.length_free import fit_free_of_feature
 from foolsgold.training.loop import LoopSettings
 from foolsgold.training.optimiser import AdamWSettings, working_dtype
 from foolsgold.training.pretrain import PretrainSettings, pretrain
@@ -78,6 +80,29 @@ class PoemsPlan:
 
 
 @dataclass(frozen=True)
+class RewardFit:
+    """How a reward model comes about."""
+
+    comparisons: int
+    layers: int
+    """Of the policy's trunk, the first ones."""
+    first: int = 0
+    """Comparison that it starts with, of those not held out."""
+    order: int = 0
+    """Seed of the order in which comparisons come: what members of an ensemble differ in."""
+    raters: Literal["readers", "critic"] = "readers"
+    length_free: bool = False
+    """Fitted with a second head for the length (ODIN)."""
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        usual = {"first": 0, "order": 0, "raters": "readers", "length_free": False}
+        other = [f"-{key}-{getattr(self, key)}" for key, value in usual.items() if getattr(self, key) != value]
+        return f"reward-{self.comparisons}-{self.layers}" + "".join(other)
+
+
+@dataclass(frozen=True)
 class PoemPool:
     """Poems of the finetuned policy, `poems_a_prompt` for each prompt, with what critic and readers make of them."""
 
@@ -106,6 +131,12 @@ class Judged:
     def readers_agree(self) -> np.ndarray:
         """bool, whether the reader preferred the poem that the critic finds better; ties left out."""
         return (self.gold_leads > 0)[self.gold_leads != 0]
+
+    def by_critic(self) -> Judged:
+        """The same pairs as the critic would have judged them; in a tie as the reader did."""
+        swapped = self.gold_leads < 0
+        pairs = [(b, a) if swap else (a, b) for a, b, swap in zip(self.chosen, self.rejected, swapped, strict=True)]
+        return Judged(self.prompts, [a for a, _ in pairs], [b for _, b in pairs], np.abs(self.gold_leads))
 
     def rows(self, start: int, stop: int, tokenizer: PreTrainedTokenizerBase) -> TextComparisons:
         """Some of them, in tokens."""
@@ -200,6 +231,12 @@ class PoemsPipeline:
         shape = len(self.prompts), plan.poems_a_prompt
         return PoemPool(self.prompts, kept["texts"].reshape(shape).tolist(), kept["gold"].reshape(shape))
 
+    def some_poems(self, each: int) -> tuple[list[str], list[str], np.ndarray]:
+        """Prompts, poems and gold of the first `each` poems to each prompt, or of as many as there are, `[B]` each."""
+        pool, each = self.pool(), min(each, self.plan.poems_a_prompt)
+        prompts = [prompt for prompt in pool.prompts for _ in range(each)]
+        return prompts, [text for texts in pool.texts for text in texts[:each]], pool.gold[:, :each].ravel()
+
     @cached_property
     def judged(self) -> Judged:
         """Readers compare pairs of poems on one prompt; all pairs are in comparisons.sqlite."""
@@ -231,20 +268,40 @@ class PoemsPipeline:
 
     def reward_model(self, comparisons: int, layers: int, tick: Callable[[int, int], None]) -> TextRewardModel:
         """A reward model fitted to the first `comparisons` pairs; its trunk is the first layers of the policy's."""
+        return self.fitted_reward(RewardFit(comparisons, layers), tick)
+
+    def fitted_reward(self, fit: RewardFit, tick: Callable[[int, int], None]) -> TextRewardModel:
+        """A reward model; all begin with the same weights, head included."""
         plan = self.plan
-        path = self.folder / "models" / f"reward-{comparisons}-{layers}"
+        path = self.folder / "models" / fit.name
         if not (path / "config.json").exists():
-            start = shortened(self.finetuned(), layers)
-            model = TextRewardModel(start, plan.seed)
-            rows = self.judged.rows(plan.held_out, plan.held_out + comparisons, self.tokenizer)
-            steps = max(60, 2 * comparisons // 64) if comparisons <= 20_000 else comparisons // 64
-            settings = RewardModelSettings(self._loop(steps, 5e-4, weight_decay=0.01), batch=64, length_grouped=True)
-            state = self._state(path.name)
-            fit_text_reward_model(model, rows, settings, state, _ticking(tick, steps))
+            start = plan.held_out + fit.first
+            judged = self.judged if fit.raters == "readers" else self.judged.by_critic()
+            rows = judged.rows(start, start + fit.comparisons, self.tokenizer)
+            model = self.fit_reward(rows, fit.layers, fit.order, self._state(path.name), fit.length_free, tick)
             model.save(path, self.tokenizer)
         loaded = load_reward_model(path)
         assert isinstance(loaded, TextRewardModel)
         return loaded
+
+    def fit_reward(
+        self,
+        rows: TextComparisons,
+        layers: int,
+        order: int,
+        state: Path | None,
+        length_free: bool = False,
+        tick: Callable[[int, int], None] = lambda done, of: None,
+    ) -> TextRewardModel:
+        """A reward model fitted to any comparisons, a run in `state` being taken up."""
+        plan, n = self.plan, len(rows)
+        model = TextRewardModel(shortened(self.finetuned(), layers), plan.seed)
+        steps = max(60, 2 * n // 64) if n <= 20_000 else n // 64
+        loop = replace(self._loop(steps, 5e-4, weight_decay=0.01), seed=plan.seed + order)
+        settings = RewardModelSettings(loop, batch=64, length_grouped=True)
+        fit = fit_free_of_feature if length_free else fit_text_reward_model
+        fit(model, rows, settings, folder=state, report=_ticking(tick, steps))
+        return model
 
     def accuracy(self, model: TextRewardModel) -> tuple[PreferenceAccuracy, np.ndarray]:
         """On held-out pairs: agreement with the readers, and, bool `[K]`, with the critic where there is no tie."""

@@ -1,0 +1,122 @@
+"""What the study `gaming` runs: everything that follows from its dial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from foolsgold.errors import UserError
+from foolsgold.studies.gaming_arm import Trial, check
+from foolsgold.studies.overoptimization import Size
+from foolsgold.studies.poems_pipeline import PoemsPlan
+from foolsgold.studies.poems_start import poems_plan
+
+KL_PRICE, HIGH_KL_PRICE, CHI2_PRICE = 0.05, 0.3, 0.003
+ENSEMBLES = ("mean", "worst", "uncertainty", "warm", "worst of parts")
+OTHERS = ("length-free", "capped", "shaped", "repair")
+
+
+@dataclass(frozen=True)
+class GamingConfig:
+    """Reward gaming found and fined: every defence against RL that fools its reward model, and every alarm.
+
+    A small model's poems are compared by readers, reward models learn what they like, and RL follows them under each
+    defence, with the same steps and samples. An exact critic, whom nobody knows, tells how much gold each keeps. What
+    every alarm read on the way, from the reward model alone, is held against the true peak.
+
+    Examples:
+      foolsgold run gaming --size s
+      foolsgold run gaming --seed 1
+      foolsgold run gaming --resume runs/gaming-20260101-120000
+    """
+
+    size: Size = "m"
+    """s: a dozen runs of RL, m: 64, l: 64 of a larger model, of more steps."""
+    seed: int = 0
+    """Seed of everything that is random: the same seed gives the same numbers on the same machine."""
+    source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """Run folder of this study on poems, of the same size and seed, whose models and comparisons are copied in place
+    of training anew."""
+    resume: Path | None = None
+    """Run folder to go on with; its own settings hold."""
+    out: Path = Path("runs")
+    """Where the run folder is made."""
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise UserError(f"--seed {self.seed} is negative; give 0 or more")
+        if self.source is not None and self.resume is not None:
+            raise UserError("a run that goes on has its models already; give --from or --resume, not both")
+
+
+@dataclass(frozen=True)
+class GamingPlan:
+    """Everything that follows from the dial; printed, and stored with the run."""
+
+    size: Size
+    poems: PoemsPlan
+    source: str | None
+    """Run folder that models and comparisons are copied from."""
+    trials: tuple[Trial, ...]
+    best_of_prompts: int = 48
+    best_of: int = 256
+    """Poems a prompt for what heavy and light tails do."""
+
+    @classmethod
+    def of(cls, config: GamingConfig) -> GamingPlan:
+        # The policy of size s serves the grid of size m: what is asked is how runs differ, not how well one writes.
+        stages: Size = "l" if config.size == "l" else "s"
+        poems = poems_plan(stages, config.seed, config.source)
+        found = trials(config.size, poems.layers)
+        for trial in found:
+            check(trial)
+        most = max(fit.first + fit.comparisons for trial in found for fit in trial.fits)
+        poems = replace(poems, most_comparisons=max(most, poems.most_comparisons))
+        source = None if config.source is None else str(config.source.resolve())
+        return cls(config.size, poems, source, found)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> GamingPlan:
+        """The plan of a stored run."""
+        stored = tuple(Trial(**trial) for trial in data["trials"])
+        return cls(**{**data, "poems": PoemsPlan(**data["poems"]), "trials": stored})
+
+
+def trials(size: Size, layers: int) -> tuple[Trial, ...]:
+    """The runs: defences with few and many comparisons, and what the alarms are to be tried on beside them."""
+    amounts = (500, 8_000)
+    steps, every = {"s": (48, 8), "m": (64, 8), "l": (240, 24)}[size]
+    seeds = (0,) if size == "s" else (0, 1)
+    usual = Trial("", "none", 0, layers, steps, every)
+
+    def trial(comparisons: int, seed: int, defence: Any = "none", **other: Any) -> Trial:
+        told = "-".join(
+            [defence, *(f"{value:g}" if isinstance(value, float) else str(value) for value in other.values())]
+        )
+        name = f"{told}-{comparisons}-{seed}".replace(" ", "-")
+        return replace(usual, name=name, comparisons=comparisons, seed=seed, defence=defence, **other)
+
+    found = []
+    for comparisons, seed in product(amounts, seeds):
+        found.append(trial(comparisons, seed))
+        if size == "s":
+            found += [trial(comparisons, seed, "worst"), trial(comparisons, seed, "warm")]
+            found += [trial(comparisons, seed, "kl", price=KL_PRICE), trial(comparisons, seed, "repair")]
+            continue
+        found += [trial(comparisons, seed, defence) for defence in (*ENSEMBLES, *OTHERS)]
+        found += [trial(comparisons, seed, "kl", price=price) for price in (KL_PRICE, HIGH_KL_PRICE)]
+        found += [trial(comparisons, seed, "chi2", price=CHI2_PRICE)]
+        found += [trial(comparisons, seed, method="grpo")]
+        found += [trial(comparisons, seed, layers=1)]
+    if size == "s":
+        return (*found, trial(8_000, 0, raters="critic"))
+    found += [
+        trial(8_000, seed, defence, raters="critic", **more)
+        for seed in seeds
+        for defence, more in (("none", {}), ("kl", {"price": KL_PRICE}))
+    ]
+    return tuple(found)
