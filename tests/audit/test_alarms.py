@@ -144,6 +144,14 @@ def test_alarms_without_their_columns_are_left_out():
     assert set(alarms.thresholds) == {"proxy", "length"}
 
 
+def test_thresholds_are_wider_where_prompts_differ():
+    """A proxy that is all prompt: 64 samples of 8 prompts tell as little as 8 samples."""
+    proxy = np.repeat(np.random.default_rng(0).normal(size=128), 8)
+    grouped = Alarms.of(Watched(proxy, groups=np.repeat(np.arange(128), 8)))
+    single = Alarms.of(Watched(proxy))
+    assert grouped.thresholds["proxy"] > 2 * single.thresholds["proxy"]
+
+
 def test_mistakes_are_named():
     with pytest.raises(UserError, match="no samples"):
         Watched(np.zeros(0))
@@ -184,6 +192,7 @@ def test_rollouts_are_watched_row_by_row():
     watched = Probes(members=members, reference=Uniform(), component="mine").watch(rollouts())
     assert seen == [(["a", "b", "b"], ["x y", "u v x", "u v"])]  # the one without a reward is left out
     assert watched.proxy.tolist() == [2, 6, 8]
+    assert watched.groups.tolist() == [0, 1, 1]
     assert watched.lengths.tolist() == [2, 3, 2]
     assert watched.log_probs == pytest.approx([-1.5] * 3)
     assert watched.log_ratios == pytest.approx(np.array([2, 3, 2]) * (math.log(10) - 1.5))

@@ -72,6 +72,17 @@ def test_the_ball_holds_its_share_of_new_samples_and_not_of_others():
     assert ball.radius**2 == pytest.approx(stats.chi2.ppf(0.99, 16), rel=0.08)
 
 
+def test_samples_of_a_prompt_stay_in_one_half():
+    """Prompts lie far apart, a prompt's samples close together: half of them known, the others would seem to be too."""
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(100), 8)
+    apart = rng.normal(size=(300, 64))
+    latents = apart[groups] + 0.1 * rng.normal(size=(800, 64))
+    new = np.repeat(apart[100:], 4, 0) + 0.1 * rng.normal(size=(800, 64))
+    assert LatentBall.fit(latents, groups).outside(new) < 0.08
+    assert LatentBall.fit(latents).outside(new) > 0.15
+
+
 def test_distances_by_hand():
     ball = LatentBall(np.array([1.0, 0.0]), np.diag([2.0, 1.0]), radius=1.5)
     latents = np.array([[3.0, 0.0], [1.0, 2.0], [1.0, 0.0]])
@@ -84,3 +95,5 @@ def test_too_little_to_know_is_refused():
         LatentBall.fit(np.zeros((99, 3)))
     with pytest.raises(UserError, match="the same for all"):
         LatentBall.fit(np.ones((200, 3)))
+    with pytest.raises(UserError, match="answer one prompt"):
+        LatentBall.fit(np.ones((200, 3)), np.zeros(200, int))

@@ -66,6 +66,7 @@ class Probes:
             log_ratios=None if self.reference is None else (drawn - self._said(rollouts, rows)).numpy(),
             members=None if self.members is None else np.asarray(self.members(prompts, answers), np.float64),
             latents=None if self.latents is None else self.latents(prompts, answers),
+            groups=np.unique([str(prompt) for prompt in prompts], return_inverse=True)[1],
         )
 
     def _said(self, rollouts: Rollouts, rows: torch.Tensor) -> torch.Tensor:

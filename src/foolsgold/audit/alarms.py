@@ -19,7 +19,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
-from foolsgold.audit.latents import LatentBall
+from foolsgold.audit.latents import LatentBall, halves
 from foolsgold.audit.text_features import repetition
 from foolsgold.errors import UserError
 from foolsgold.rewards.ensembles import disagreement
@@ -47,6 +47,8 @@ class Watched:
     """`[M, B]`, scores of an ensemble's members."""
     latents: np.ndarray | None = None
     """`[B, D]`, see `latents_of`."""
+    groups: np.ndarray | None = None
+    """int64 `[B]`, which prompt each sample answers; each its own where None."""
 
     def __post_init__(self) -> None:
         if len(self.proxy) == 0:
@@ -109,7 +111,7 @@ class Outliers:
 
     @classmethod
     def fit(cls, reference: Watched) -> Outliers | None:
-        return None if reference.latents is None else cls(LatentBall.fit(reference.latents))
+        return None if reference.latents is None else cls(LatentBall.fit(reference.latents, reference.groups))
 
     def score(self, now: Watched) -> float:
         assert now.latents is not None
@@ -253,23 +255,23 @@ class Alarms:
 
     @classmethod
     def of(cls, reference: Watched, batch: int = 64, chance: float = 0.01, seed: int = 0) -> Alarms:
-        """Fit to the one half of samples of the reference, and set thresholds by the other.
+        """Fit to the one half of the reference's prompts, and set thresholds by samples of the other.
 
-        Alarms that read log ratios, and duplicates, have none.
+        For thresholds whole prompts are drawn, which makes them rather too high than too low where a later batch has
+        few samples a prompt. Alarms that read log ratios, and duplicates, have none.
 
         Args:
-          reference: 256 samples or more; `log_ratios` are not needed.
+          reference: 256 samples or more, of as many prompts as can be had; `log_ratios` are not needed.
           batch: samples of a later reading.
           chance: of a reading above the threshold from `batch` samples of the reference itself.
 
         Raises:
-          UserError: too few samples.
+          UserError: too few samples, or of one prompt only.
         """
         if len(reference.proxy) < 256:
             raise UserError(f"{len(reference.proxy)} samples of the reference are too few for alarms; give 256 or more")
         rng = np.random.default_rng(seed)
-        fitted_rows, other_rows = np.array_split(rng.permutation(len(reference.proxy)), 2)
-        fitted, others = reference.rows(fitted_rows), reference.rows(other_rows)
+        fitted, others = map(reference.rows, halves(len(reference.proxy), reference.groups, rng))
         found: dict[str, Alarm | None] = {
             "disagreement": Disagreement.fit(fitted),
             "outliers": Outliers.fit(fitted),
@@ -282,7 +284,7 @@ class Alarms:
             "duplicates": Duplicates(),
         }
         alarms = {name: alarm for name, alarm in found.items() if alarm is not None}
-        resampled = [others.rows(rng.integers(len(other_rows), size=batch)) for _ in range(200)]
+        resampled = [others.rows(_whole_groups(others, batch, rng)) for _ in range(200)]
         thresholds = {
             name: float(np.quantile([alarm.score(each) for each in resampled], 1 - chance))
             for name, alarm in alarms.items()
@@ -294,6 +296,15 @@ class Alarms:
     def read(self, now: Watched) -> dict[str, float]:
         """Readings by name, of those alarms whose columns are there."""
         return {name: alarm.score(now) for name, alarm in self.alarms.items() if getattr(now, NEEDS[name]) is not None}
+
+
+def _whole_groups(watched: Watched, batch: int, rng: np.random.Generator) -> np.ndarray:
+    """`batch` rows, int64: those of prompts drawn with replacement."""
+    if watched.groups is None:
+        return rng.integers(len(watched.proxy), size=batch)
+    names, place = np.unique(watched.groups, return_inverse=True)
+    rows = np.split(place.argsort(kind="stable"), np.bincount(place).cumsum()[:-1])
+    return np.concatenate([rows[group] for group in rng.integers(len(names), size=batch)])[:batch]
 
 
 def _column(watched: Watched, column: str) -> np.ndarray | None:

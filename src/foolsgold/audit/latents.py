@@ -76,6 +76,19 @@ def ledoit_wolf(samples: np.ndarray) -> tuple[np.ndarray, float]:
     return (1 - shrinkage) * covariance + shrinkage * mean_variance * np.eye(width), shrinkage
 
 
+def halves(count: int, groups: np.ndarray | None, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two halves of `count` rows, int64, drawn at random, rows of one of `groups` `[B]` in one half.
+
+    Raises:
+      UserError: all rows are of one group.
+    """
+    groups = np.arange(count) if groups is None else groups
+    first, second = np.array_split(rng.permutation(np.unique(groups)), 2)
+    if not len(second):
+        raise UserError("all samples of the reference answer one prompt; give samples of many")
+    return np.flatnonzero(np.isin(groups, first)), np.flatnonzero(np.isin(groups, second))
+
+
 @dataclass(frozen=True)
 class LatentBall:
     """The cloud of known latents: an ellipsoid that holds a given share of those it was not fitted to."""
@@ -88,10 +101,16 @@ class LatentBall:
     """Mahalanobis distance, in standard deviations."""
 
     @classmethod
-    def fit(cls, latents: np.ndarray, share: float = 0.99, seed: int = 0) -> LatentBall:
+    def fit(
+        cls, latents: np.ndarray, groups: np.ndarray | None = None, share: float = 0.99, seed: int = 0
+    ) -> LatentBall:
         """Mean and covariance of a half of `latents` `[B, D]`, drawn by `seed`; the radius holds `share` of the other.
 
-        In many dimensions the samples that a covariance was fitted to lie nearer to its mean than others do.
+        In many dimensions the samples that a covariance was fitted to lie nearer to its mean than others do, and so do
+        samples of the same prompts.
+
+        Args:
+          groups: `[B]`, int, the prompt of each; a prompt's samples stay in one half. Each its own where None.
 
         Raises:
           UserError: fewer than 100 latents, which do not tell where the outermost hundredth lies; or they are all the
@@ -102,7 +121,7 @@ class LatentBall:
                 f"{len(latents)} samples of the reference do not show where outliers begin; give 100 or more"
             )
         latents = np.asarray(latents, np.float64)
-        fitted, held_out = np.array_split(np.random.default_rng(seed).permutation(latents), 2)
+        fitted, held_out = (latents[rows] for rows in halves(len(latents), groups, np.random.default_rng(seed)))
         covariance, _ = ledoit_wolf(fitted)
         try:
             ball = cls(fitted.mean(0), np.linalg.cholesky(covariance), float("inf"))
