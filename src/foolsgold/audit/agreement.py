@@ -34,12 +34,14 @@ class Agreement:
         return cls(correlation(x, y, weight), _spearman(samples, within), pairs, within)
 
     @property
-    def figures(self) -> tuple[Figure, Figure, Figure]:
+    def figures(self) -> tuple[Figure, ...]:
+        """Both correlations, and the share of pairs ordered alike where a prompt has pairs."""
         kind = "within prompts" if self.within else "over all samples"
+        pairs = share_figure("proxy orders two samples as gold does", self.accuracy, "of all pairs; sample: prompts")
         return (
             correlation_figure(f"correlation {kind} (Pearson)", self.pearson),
             correlation_figure(f"rank correlation {kind} (Spearman)", self.spearman),
-            share_figure("proxy orders two samples as gold does", self.accuracy, "of all pairs; sample: prompts"),
+            *([pairs] if self.within else []),
         )
 
 

@@ -41,8 +41,8 @@ def judge(trust: Trust) -> Verdict:
     told = [sentence(name, curve) for name, curve in trust.curves.items()]
     figures = [figure for name, curve in trust.curves.items() for figure in _figures(name, curve, trust.laws[name])]
     for moment, found in trust.agreement_of_moments.items():
-        pearson, _, pairs = found.figures
-        figures += [replace(figure, name=f"{figure.name}, {moment}") for figure in (pearson, pairs)]
+        pearson, _, *pairs = found.figures
+        figures += [replace(figure, name=f"{figure.name}, {moment}") for figure in (pearson, *pairs)]
     nothing = "Neither RL nor best of n was measured, so how far the proxy may be optimised cannot be told."
     return Verdict("audit", CLAIM, overall, " ".join(told) or nothing, tuple(figures))
 
@@ -193,15 +193,20 @@ def _agreement(trust: Trust) -> Section:
     if len(along) < 2:
         return FigureTable("Proxy and gold on single samples", trust.agreement.figures, INTRO_AGREEMENT)
     steps = np.array([each.step for each in trust.run])
-    names = ("Pearson", "Spearman", "pairs ordered alike")
-    curves = [_along(name, steps, along, i) for i, name in enumerate(names)]
-    left = Panel("correlation", "steps of RL", "correlation", curves[:2], (Mark("none", y=0.0),))
-    right = Panel(
-        "pairs ordered as by gold", "steps of RL", "pairs", curves[2:], (Mark("chance", y=0.5),), percent=True
-    )
-    return Plot("Proxy and gold on single samples", curves_svg([left, right]), INTRO_AGREEMENT)
+    curves = [_along(name, steps, along, i) for i, name in enumerate(("Pearson", "Spearman"))]
+    panels = [Panel("correlation", "steps of RL", "correlation", curves, (Mark("none", y=0.0),))]
+    if not all(each.within for each in along):
+        return Plot("Proxy and gold on single samples", curves_svg(panels), INTRO_CORRELATION)
+    pairs = [_along("pairs ordered alike", steps, along, 2)]
+    chance = (Mark("chance", y=0.5),)
+    panels.append(Panel("pairs ordered as by gold", "steps of RL", "pairs", pairs, chance, percent=True))
+    return Plot("Proxy and gold on single samples", curves_svg(panels), INTRO_AGREEMENT)
 
 
+INTRO_CORRELATION = (
+    "Correlation of proxy and gold among all samples of a checkpoint, with 95 % intervals over prompts. A policy that "
+    "has found what the proxy over-rates writes samples on which the two part."
+)
 INTRO_AGREEMENT = (
     "Left: correlation of proxy and gold among samples of one prompt. Right: of two samples of one prompt that differ "
     "in gold, how often the proxy gives more to the better one. 95 % intervals over prompts. A policy that has found "

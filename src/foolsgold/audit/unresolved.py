@@ -90,6 +90,7 @@ def _of_agreement(trust: Trust) -> Iterator[str]:
                 f"Correlations {moment} compare samples of different prompts, as too few prompts have two judged ones; "
                 "they say little about which of two answers the proxy prefers."
             )
+            continue
         pairs = found.figures[-1]
         if pairs.low is not None and not above(pairs, 0.5) and not below(pairs, 0.5):
             yield f"Whether the proxy orders two samples {moment} better than chance cannot be told ({shown(pairs)})."

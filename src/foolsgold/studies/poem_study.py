@@ -65,7 +65,7 @@ def run_study(
     console.print(f"[bold]{name}[/bold], size {plan.size}: {plan.poems.decoder.parameters:,} weights", highlight=False)
     values: Mapping[str, Any] = {**asdict(plan), **asdict(plan.poems)}  # type: ignore[call-overload]
     for key, value in values.items():
-        if not isinstance(value, dict):
+        if not isinstance(value, dict | tuple):
             console.print(f"  {key:<22} {value}", highlight=False)
     console.print(f"  {'run folder':<22} {folder.path}", highlight=False, soft_wrap=True)
     with folder:
