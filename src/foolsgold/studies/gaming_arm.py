@@ -255,6 +255,7 @@ class _Trial:
             log_ratios=drawn.log_ratios,
             members=np.array([member(drawn.prompts, drawn.texts) for member in self.members]),
             latents=latents_of(self.members[0], drawn.prompts, drawn.texts),
+            groups=np.unique(drawn.prompts, return_inverse=True)[1],
         )
 
     def _watched_start(self) -> Watched:
