@@ -266,7 +266,9 @@ def test_a_study_is_audited_from_what_it_measured(world):
         gold, proxy = (0.3 + 0.02 * step - 0.001 * step**2 + rng.normal(0, 0.05, 30) for _ in range(2))
         found = {"step": step, "kl": step / 10, "gold": gold.tolist(), "proxy": (proxy + step).tolist(), "poems": []}
         (study / "arms" / "main" / f"evaluation-{step:05}.json").write_text(json.dumps(found))
-    np.savez(study / "best_of_n.npz", proxy=rng.normal(size=(7, 16)), gold=rng.normal(size=(7, 16)))
+    texts, prompts = np.full((7, 16), "poem"), np.array(["the same words"] * 7)
+    np.savez(study / "best_of_n.npz", proxy=rng.normal(size=(7, 16)), gold=rng.normal(size=(7, 16)), texts=texts,
+             prompts=prompts)  # fmt: skip
     found = evidence(audit(folder, study))
     assert [each.step for each in found.run] == [0, 8, 16, 24, 32]
     assert found.start.proxy.shape == (7, 16)

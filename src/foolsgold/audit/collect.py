@@ -34,6 +34,7 @@ from foolsgold.rewards.scoring import Scorer
 from foolsgold.training.batches import pad_pairs
 from foolsgold.training.best_of_n import Pool, draw_pool
 from foolsgold.training.datasets import keyword_lists
+from foolsgold.training.optimiser import working_dtype
 from foolsgold.training.policy_batches import per_token
 from foolsgold.training.rollouts import Task, derived_seed, frozen_copy
 
@@ -139,12 +140,12 @@ def draw_checkpoints(
         model = reference
         if place is not None:
             try:
-                loaded = load_policy(place, device=reference.device)
+                loaded = load_policy(place, working_dtype(reference.device), reference.device)
             except (UserError, OSError) as problem:
                 warn(f"step {step} is left out, since its snapshot cannot be read: {problem}")
                 continue
             _check_pair(loaded.model, loaded.tokenizer, reference, task, place)
-            model = frozen_copy(loaded.model)
+            model = frozen_copy(loaded.model.requires_grad_(False))  # shares its memory
         here = folder / f"step-{step:05}"
         pool = _pool(model, task, drawing, drawing.run_samples, 1, here, _silent)
         kl = SequenceKL(0.0, 0.0) if place is None else _kl(model, reference, task, pool, drawing, here / "kl.json")

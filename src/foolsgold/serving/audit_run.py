@@ -170,20 +170,22 @@ def _as_one(rewards: Sequence[WeightedReward]) -> Reward:
 def rows_of(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """The evidence as `evidence_tables.read_table` reads it, a row a sample; prompts that have no text get a number."""
     if evidence.start is not None:
-        yield from _rows(evidence.start, evidence.prompts, "best of n, ", {})
+        yield from _rows(evidence.start, evidence.prompts, "best of n ", {})
     for each in evidence.run:
-        yield from _rows(each.samples, evidence.prompts, "", {"step": each.step, "kl": each.kl})
+        yield from _rows(each.samples, evidence.prompts, "run ", {"step": each.step, "kl": each.kl})
 
 
 def _rows(
     samples: Samples, prompts: Sequence[str] | None, whose: str, of_all: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
+    """`whose` tells prompts of the start and of the run apart where they are not known to be the same."""
     count = len(samples.proxy)
     known = prompts is not None and len(prompts) == count
-    named = prompts if known and prompts is not None else [f"{whose}prompt {p + 1}" for p in range(count)]
-    for p, prompt in enumerate(named):
+    for p in range(count):
+        name = str(p + 1) if known else f"{whose}{p + 1}"
+        prompt = prompts[p] if known and prompts is not None else f"prompt {p + 1}"
         for n in range(samples.proxy.shape[1]):
-            row = {**of_all, "prompt": prompt, "proxy": float(samples.proxy[p, n])}
+            row = {**of_all, "prompt_id": name, "prompt": prompt, "proxy": float(samples.proxy[p, n])}
             row["gold"] = float(samples.gold[p, n]) if samples.labelled[p, n] else None
             if samples.chance is not None:
                 row["chance"] = float(samples.chance[p, n])

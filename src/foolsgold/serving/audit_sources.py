@@ -36,11 +36,14 @@ from foolsgold.studies.study_evidence import evidence_of, record_of
 from foolsgold.training import datasets
 from foolsgold.training.dataset_files import read_rows
 from foolsgold.training.datasets import PromptRow
+from foolsgold.training.optimiser import working_dtype
 from foolsgold.training.rollouts import Task
 from foolsgold.training.snapshots import evenly_spread, kept_snapshots
 
 TRAINING = ("rl", "expert")
 """Commands whose run folders hold snapshots."""
+STUDY_PARTS = ("arms/main/evaluation-*.json", "best_of_n.npz", "checkpoints/*/network-*.safetensors")
+"""Files in which studies keep what they have measured and trained."""
 MAX_NEW_TOKENS = 128
 
 
@@ -105,14 +108,20 @@ class Study:
     folder: Path
     seed: int
     warnings: list[str] = field(default_factory=list)
+    found: Evidence | None = None
+    parts: set[Path] = field(default_factory=set)
+    """Files that `found` rests on."""
 
     @property
     def ended(self) -> bool:
         return (self.folder / "verdict.json").exists()
 
     def measure(self, folder: Path, stages: Stages) -> Evidence:
-        with stages.stage(f"evidence of {self.folder.name}", None) as tick:
-            return evidence_of(self.folder, self.seed, tick)
+        parts = {path for pattern in STUDY_PARTS for path in self.folder.glob(pattern)}
+        if self.found is None or parts != self.parts:
+            with stages.stage(f"evidence of {self.folder.name}", None) as tick:
+                self.found, self.parts = evidence_of(self.folder, self.seed, tick), parts
+        return self.found
 
 
 @dataclass
@@ -135,6 +144,8 @@ class Policies:
     """By step, None for the start: what is drawn so far."""
     lost: set[int] = field(default_factory=set)
     """Steps whose snapshot could not be read."""
+    found: Evidence | None = None
+    """What follows from all that is drawn."""
 
     def __post_init__(self) -> None:
         self.budgets = shares(self.command.budget, self.planned)
@@ -151,10 +162,13 @@ class Policies:
         place = required(command.prompts, "--prompts", "a file of rows with a column prompt")
         proxy = required(command.proxy, "--proxy", "a reward model's folder, or a function as in rewards.py:proxy")
         gold = _gold(command, required(command.gold, "--gold", "what truly counts, as in rewards.py:gold"))
-        policy = load_policy(required(command.policy, "--policy", "the folder of a model"), device=device)
+        policy = _frozen(required(command.policy, "--policy", "the folder of a model"), device)
         sampling = Sampling(command.max_new_tokens or MAX_NEW_TOKENS, stop_tokens=policy.stop_tokens)
         drawing = Drawing(sampling, command.samples, command.run_samples, command.seed)
-        return cls(command, policy, _prompts(place, command), [load_weighted(proxy, device)], gold, drawing)
+        weighted = load_weighted(proxy, device)
+        if not weighted.weight:
+            raise UserError(f"--proxy {proxy} has a weight of 0; leave out the weight")
+        return cls(command, policy, _prompts(place, command), [weighted], gold, drawing)
 
     @classmethod
     def of_run(cls, command: AuditCommand, run: Path, config: dict[str, Any], planned: int | None) -> Policies:
@@ -168,7 +182,7 @@ class Policies:
         named = [replace(each, weight=1.0) for each in rewards if not each.weight and each.name == "gold"]
         if command.gold is None and not named:
             raise UserError(f"{run} logged no reward gold=…@0; give --gold, what truly counts, as in rewards.py:gold")
-        policy = load_policy(config["model"], device=device)
+        policy = _frozen(config["model"], device)
         tokens = command.max_new_tokens or config["max_new_tokens"]
         sampling = Sampling(tokens, config["temperature"], stop_tokens=policy.stop_tokens)
         count = len(evenly_spread(config.get("rounds") or config["steps"], config.get("snapshots", 0)))
@@ -198,27 +212,33 @@ class Policies:
         """Those that are there by now, the start first; none where the run keeps none."""
         return [(0, None), *kept_snapshots(self.run / SNAPSHOTS)] if self.run is not None and self.planned else []
 
-    def task(self, failures: Path) -> Task:
-        """Prompts and proxy."""
-        return Task(self.prompts, Scorer(self.proxy, self.time_limit_s, failures), self.policy.tokenizer)
-
     def measure(self, folder: Path, stages: Stages) -> Evidence | None:
-        command, task = self.command, self.task(folder / "failures")
+        task, before = Task(self.prompts, self._scorer(self.proxy, folder), self.policy.tokenizer), len(self.drawn)
         self._draw(task, folder / "pieces", stages)
-        before, each_step = self.budgets
-        draws = [choose(each, before if each.step is None else each_step, command.seed) for each in self.drawn.values()]
+        if self.found is None or len(self.drawn) > before:
+            found = self._judged(task, folder, stages)
+            if not found:
+                return None
+            judges = "people" if self.gold is None else _names(self.gold)
+            self.found = as_evidence(found, _names(self.proxy), judges)
+        return self.found
+
+    def _scorer(self, rewards: Sequence[WeightedReward], folder: Path) -> Scorer:
+        return Scorer(rewards, self.time_limit_s, folder / "failures")
+
+    def _judged(self, task: Task, folder: Path, stages: Stages) -> list[tuple[Drawn, Samples]]:
+        """All that is drawn, with gold; nothing where people have not judged yet."""
+        start, each = self.budgets
+        drawn = list(self.drawn.values())
+        draws = [choose(of, start if of.step is None else each, self.command.seed) for of in drawn]
         if self.gold is None:
-            found = self._judged_by_people(draws, folder, stages)
-        else:
-            gold = Scorer(self.gold, self.time_limit_s, folder / "failures")
-            with stages.stage(f"{_names(self.gold)} judges", len(draws)) as tick:
-                found = []
-                for drawn, draw in zip(self.drawn.values(), draws, strict=True):
-                    found.append((drawn, ask(gold, task, drawn, draw)))
-                    tick(len(found), len(draws))
-        if not found:
-            return None
-        return as_evidence(found, _names(self.proxy), "people" if self.gold is None else _names(self.gold))
+            return self._judged_by_people(draws, folder)
+        gold, found = self._scorer(self.gold, folder), []
+        with stages.stage(f"{_names(self.gold)} judges", len(draws)) as tick:
+            for of, draw in zip(drawn, draws, strict=True):
+                found.append((of, ask(gold, task, of, draw)))
+                tick(len(found), len(draws))
+        return found
 
     def _draw(self, task: Task, pieces: Path, stages: Stages) -> None:
         """What is not drawn yet."""
@@ -233,7 +253,7 @@ class Policies:
             self.drawn |= {each.step: each for each in found}
             self.lost |= {step for step, _ in new} - self.drawn.keys()
 
-    def _judged_by_people(self, draws: Sequence[Draw], folder: Path, stages: Stages) -> list[tuple[Drawn, Samples]]:
+    def _judged_by_people(self, draws: Sequence[Draw], folder: Path) -> list[tuple[Drawn, Samples]]:
         """Nothing where people have not judged yet: what they are to judge is then in `to-judge.jsonl`."""
         path, requests = Path(self.command.gold or ""), folder / "to-judge.jsonl"
         if not path.exists():
@@ -258,6 +278,13 @@ class Policies:
         if unmatched:
             self.warnings.append(f"{len(unmatched)} judged texts in {path} are no samples of this audit.")
         return found
+
+
+def _frozen(place: str, device: str) -> Policy:
+    """A policy to be drawn from and not trained, in the machine's fastest type, so that copies of it take no memory."""
+    policy = load_policy(place, working_dtype(device), device)
+    policy.model.requires_grad_(False)
+    return policy
 
 
 def _gold(command: AuditCommand, place: str) -> list[WeightedReward] | None:
