@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -120,6 +120,7 @@ def test_importance_worked_by_hand():
     assert importance_of_best([[10, 30, 20]], [2])[0] == pytest.approx([0, 2 / 3, 1 / 3])
 
 
+@settings(deadline=None)
 @given(proxy=arrays.arrays(np.float64, (2, 7), elements=st.integers(0, 5).map(float)), n=st.integers(1, 7))
 def test_importance_for_one_n_is_its_weight(proxy, n):
     # The weight of a sample is the gold of the best of n where that sample alone has gold of 1.
@@ -152,6 +153,7 @@ def test_chances_worked_by_hand():
     assert inclusion_chances(np.zeros((2, 4)), 2) == pytest.approx(np.full((2, 4), 0.25))
 
 
+@settings(deadline=None)
 @given(
     importance=arrays.arrays(np.float64, (3, 8), elements=st.floats(0, 1e6)),
     budget=st.integers(2, 24),
@@ -197,6 +199,7 @@ def test_prompts_do_not_err_together():
         assert np.abs(together[p, :, q] - 1 / 16).max() < 4.5 * math.sqrt(1 / 16 * 15 / 16 / 4000)
 
 
+@settings(deadline=None)
 @given(
     chances=arrays.arrays(np.float64, (4, 5), elements=st.floats(0, 1)),
     seed=st.integers(0, 2**32),

@@ -217,14 +217,14 @@ def _expected(proxy: np.ndarray, gold: np.ndarray, labelled: np.ndarray) -> np.n
 def _features(proxy: np.ndarray, labels: int) -> np.ndarray:
     """`[P, N, K]`: what gold is a linear function of, the first a constant, the others of mean 0 and variance 1.
 
-    Of ranks among all samples rather than of the proxy, whose extremes may lie anywhere; on a scale where one step up
-    halves the samples above, as doubling n does. Bends let gold turn over where the proxy is pushed far; the last
-    feature is the prompt's mean.
+    Of ranks among all samples rather than of the proxy, whose extremes may lie anywhere. Their log odds, in bits, are
+    near the proxy's own scale where it is normal, and one step up at the top halves the samples above, as doubling n
+    does. Bends let gold turn over where the proxy is pushed far; the last feature is the prompt's mean.
     """
-    rank = stats.rankdata(proxy).reshape(proxy.shape)
-    halvings = -np.log2(1 - (rank - 0.5) / proxy.size)
+    share = (stats.rankdata(proxy).reshape(proxy.shape) - 0.5) / proxy.size
+    odds = np.log2(share / (1 - share))
     bends = np.arange(0, np.clip(np.log2(max(labels, 1) / 8), 1, np.log2(proxy.size)))
-    prompt = np.broadcast_to(halvings.mean(1, keepdims=True), proxy.shape)
-    columns = [*np.maximum(halvings - bends[:, None, None], 0), prompt]
+    prompt = np.broadcast_to(odds.mean(1, keepdims=True), proxy.shape)
+    columns = [odds, *np.maximum(odds - bends[:, None, None], 0), prompt]
     spread = [(each - each.mean()) / (each.std() or 1) for each in columns]
     return np.stack([np.ones(proxy.shape), *spread], axis=-1)
