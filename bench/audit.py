@@ -1,6 +1,6 @@
-"""What an audit costs: the gold curve of the best of n with its interval, against plain NumPy.
+"""What an audit costs: the gold curve of the best of n against plain NumPy, and a run of RL that is watched.
 
-    python bench/audit.py [--prompts 1000] [--samples 10000] [--resamples 1000] [--rounds 3]
+    python bench/audit.py [--prompts 1000] [--samples 10000] [--resamples 1000] [--steps 40] [--rounds 3]
 
 Contestants take turns in one run, with as many threads. The last line is one JSON object. Run it on a machine that does
 nothing else, with 4 GB to spare.
@@ -13,17 +13,39 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 import tyro
 from rich.console import Console
 from scipy.special import gammaln
 
+from foolsgold.audit.alarm_callback import Probes, alarm_callback
+from foolsgold.audit.alarms import Alarms, Watched
+from foolsgold.audit.latents import latents_of
+from foolsgold.audit.stopping import GoldStop, LookSettings
 from foolsgold.objectives.best_of_n import best_of_n_curve
+from foolsgold.objectives.schedules import constant
+from foolsgold.policies.decoder import Decoder, DecoderConfig
+from foolsgold.policies.hub import Policy
+from foolsgold.policies.sampling import Sampling
+from foolsgold.rewards.scoring import Scorer, WeightedReward
+from foolsgold.rewards.text_reward_model import TextReward, TextRewardModel
+from foolsgold.training.datasets import PromptRow
+from foolsgold.training.kl_penalty import KLSettings
+from foolsgold.training.loop import LoopSettings, Metrics
+from foolsgold.training.optimiser import AdamWSettings, working_dtype
+from foolsgold.training.policy_gradient import PolicyGradientSettings, train_policy
+from foolsgold.training.rollouts import RolloutSettings, Scored, Task, draw_and_score, frozen_copy
+from foolsgold.training.snapshots import Snapshots
+from lm_works import COMPLETION, LEARNING_RATE, PROMPT, SIZES, distinct_words, random_texts, word_tokenizer
 from rounds import machine, print_table, take_turns
 
 NOTES = [
@@ -33,6 +55,11 @@ NOTES = [
     "then the bootstrap at once; equal proxies are told apart by their place, where ours share",
     "peak: most memory of a process of its own, rewards included",
 ]
+WATCHED_NOTES = [
+    "RL: GRPO against a reward model, 4 layers of width 128 both, 16 prompts of 16 tokens x 8 completions of 64",
+    "watched, as a run of 200 steps is by default: a snapshot every 20 steps, alarms on 64 rows every 10 (KL, latents, "
+    "drift), gold on 64 held-out prompts every 10, which costs nothing here but the drawing",
+]
 
 
 @dataclass(frozen=True)
@@ -41,6 +68,8 @@ class Arguments:
     samples: int = 10_000
     """Of each prompt."""
     resamples: int = 1000
+    steps: int = 40
+    """Of RL, in each round."""
     rounds: int = 3
     """How often each contestant is measured."""
 
@@ -136,10 +165,87 @@ def bench_curve(arguments: Arguments, found: dict[str, dict[str, float]], consol
     print_table(console, title, rows, NOTES, rate="per second")
 
 
+# A watched run of RL
+
+
+def rl_seconds(steps: int, watched: bool) -> float:
+    """Seconds that so many steps take, from after the first one on, which compiles."""
+    size = SIZES["S"]
+    tokenizer = word_tokenizer(size)
+    torch.manual_seed(0)
+    policy = Decoder(DecoderConfig.sized(size.vocabulary + 1, size.width, size.layers, max_positions=128))
+    model = TextRewardModel(Decoder(policy.config))
+    reward = TextReward(model, tokenizer, 256, dtype=working_dtype("cpu"))
+    rows = [PromptRow(text, {}) for text in random_texts(size, 256, PROMPT)]
+    task = Task(rows[:192], Scorer([WeightedReward(reward)], None), tokenizer)
+    sampling = Sampling(COMPLETION, stop_tokens=())
+    settings = PolicyGradientSettings(
+        LoopSettings(steps, AdamWSettings(LEARNING_RATE), constant, save_every=10**9, evaluate_every=10),
+        RolloutSettings(16, 8, sampling),
+        kl=KLSettings(measure=True),
+    )
+    times: list[float] = []
+
+    def report(step: int, metrics: Metrics) -> None:
+        if watched:
+            snapshots.keep(step)
+        times.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Policy(policy, tokenizer, "", ())
+        snapshots = Snapshots(Path(folder), whole, frozenset(range(20, steps + 1, 20)), working_dtype("cpu"))
+        watch: dict[str, Any] = {}
+        if watched:
+            gold = Task(rows[192:], Scorer([WeightedReward(distinct_words)], None), tokenizer)
+            looks = LookSettings(steps, budget=64 * (steps // 10 + 1), every=10)
+            probes = Probes(partial(latents_of, reward), None, frozen_copy(policy))
+            reference = [draw_and_score(policy, task, range(128), sampling, 4, 1)]
+            watch = {
+                "evaluate": GoldStop(policy, gold, sampling, looks, Path(folder) / "looks"),
+                "inspect": alarm_callback(fitted(reference[0], reward), probes, lambda step, readings: None),
+            }
+        train_policy(policy, task, settings, None, report, **watch)
+    return times[-1] - times[0]
+
+
+def fitted(drawn: Scored, reward: TextReward) -> Alarms:
+    """Alarms on the starting policy's completions."""
+    lengths = drawn.samples.lengths.double().numpy()
+    return Alarms.of(
+        Watched(
+            proxy=drawn.scores.total,
+            texts=drawn.texts,
+            lengths=lengths,
+            log_probs=drawn.samples.log_probs.double().sum(1).numpy() / lengths,
+            latents=latents_of(reward, drawn.prompts, drawn.answers),
+            groups=np.unique(drawn.prompts, return_inverse=True)[1],
+        )
+    )
+
+
+def bench_watched(arguments: Arguments, found: dict[str, dict[str, float]], console: Console) -> None:
+    steps = arguments.steps
+    rl_seconds(21, watched=True)  # compiles
+    contestants = {name: partial(rl_seconds, steps, watched) for name, watched in (("plain", False), ("watched", True))}
+    rates = take_turns(
+        {name: lambda run=run: (steps - 1) / run() for name, run in contestants.items()}, arguments.rounds
+    )
+    cost = rates["plain"].over(rates["watched"])
+    for name, rate in rates.items():
+        found["rates"][f"RL {name}, steps/s"] = round(rate.median, 3)
+    found["ratios"]["RL plain / watched"] = round(cost.median, 3)
+    rows = [
+        ("RL, steps/s", "plain", str(rates["plain"]), "", ""),
+        ("", "watched", str(rates["watched"]), f"{cost} x", ""),
+    ]
+    print_table(console, "A run that is watched", rows, WATCHED_NOTES, rate="per second")
+
+
 def main(arguments: Arguments) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     found: dict[str, dict[str, float]] = {"ratios": {}, "rates": {}}
     bench_curve(arguments, found, console)
+    bench_watched(arguments, found, console)
     print(json.dumps({"bench": "audit", "machine": machine(), **found}), flush=True)
 
 

@@ -32,6 +32,9 @@ def cats(prompts, completions, **columns):
 
 def length(prompts, completions, **columns):
     return [len(text) for text in completions]
+
+def brevity(prompts, completions, **columns):
+    return [-float(len(text)) for text in completions]
 """
 
 
@@ -135,6 +138,33 @@ def test_other_training_on_what_the_policy_writes(world, command, words):
     made = run(folder, command, "--model", model, "--prompts", "prompts.jsonl", *words, *reward)
     assert (made / "model" / "model.safetensors").exists()
     assert metrics(made)[-1]["reward"] > 0
+
+
+@pytest.mark.parametrize("words", [(), ("--lora", 4)])
+def test_a_run_whose_gold_falls_is_stopped_and_its_best_policy_kept(world, capsys, words):
+    folder, model = world
+    rewards = ("--reward", f"{folder / 'rewards.py'}:length", "--reward", f"gold={folder / 'rewards.py'}:brevity@0")
+    budget = ("--gold-budget", 640, "--held-out", 0.4, "--evaluate-every", 2)
+    size = ("--steps", 30, "--batch", 4, "--max-new-tokens", 16, "--learning-rate", 0.01, "--kl", 0)
+    made = run(folder, "rl", "--model", model, "--prompts", "prompts.jsonl", *rewards, *budget, *size, *words)
+    rows = metrics(made)
+    said = capsys.readouterr().out
+    if not words:  # an adapter learns more slowly
+        assert rows[-1]["step"] < 30
+        assert "gold fell by" in said
+    assert f"audit: foolsgold audit {made}" in said
+    best = int(said.split("the policy of step ")[1].split(",")[0])
+    gold = {row["step"]: row["gold"] for row in rows if "gold" in row}
+    assert gold[best] == max(gold.values())
+    assert rows[-1]["gold_labels"] <= 640
+    assert "reward/brevity" not in rows[-1]  # gold is asked about held-out prompts alone
+    kept = json.loads((made / "gold" / "looks.json").read_text())
+    assert kept["best"] == best
+    if not words:
+        saved, looked = (
+            load_file(each / "model.safetensors") for each in (made / "model", made / "gold" / f"best-{best}")
+        )
+        assert all(torch.equal(saved[name].float(), looked[name].float()) for name in looked)
 
 
 @pytest.mark.parametrize(
@@ -251,13 +281,39 @@ def test_an_interrupted_run_ends_with_the_same_weights_and_metrics(world, monkey
         (("rl", "--prompts", "prompts.jsonl", "--reward", "nowhere.py:f"), "no file"),
         (("rl", "--prompts", "prompts.jsonl", "--reward", "./nowhere"), "no model directory"),
         (("rl", "--prompts", "prompts.jsonl", "--reward", "a.py:f@1.2.3"), "no number"),
+        (
+            ("rl", "--model", "MODEL", "--prompts", "prompts.jsonl", "--reward", "REWARDS:cats", "--gold-budget", 100),
+            "--reward gold=PLACE@0",
+        ),
+        (
+            (
+                "rl",
+                "--model",
+                "MODEL",
+                "--prompts",
+                "prompts.jsonl",
+                "--reward",
+                "REWARDS:length",
+                "--gold-budget",
+                100,
+                "--reward",
+                "gold=REWARDS:cats@0",
+                "--held-out",
+                0.05,
+            ),
+            "4 prompts cannot tell",
+        ),
         (("nothing",), "there is no training 'nothing'"),
         (("sft", "--resume", "."), "is no run folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_no_folder(world, capsys, words, message):
-    folder, _ = world
+    folder, model = world
     before = set((folder / "runs").glob("*"))
+    places = {"MODEL": str(model), "REWARDS": str(folder / "rewards.py")}
+    words = [
+        next((w.replace(k, v) for k, v in places.items() if k in w), w) if isinstance(w, str) else w for w in words
+    ]
     with pytest.raises(SystemExit) as ended:
         run(folder, *words)
     assert ended.value.code == 2

@@ -45,6 +45,23 @@ class LookSettings:
     """Of the random numbers that completions are drawn with, the same at every look, so that the same policy writes the
     same again, and differences between looks are those of the policies."""
 
+    def spacing(self, prompts: int) -> int:
+        """Steps from one look at `prompts` prompts to the next.
+
+        Raises:
+          UserError: there are too few prompts, or the budget does not pay for three looks at them.
+        """
+        if prompts < FEWEST_PROMPTS:
+            raise UserError(f"{prompts} prompts cannot tell a fall of gold from luck; give {FEWEST_PROMPTS} or more")
+        labels_a_look = prompts * self.samples
+        paid = self.budget // labels_a_look
+        if paid < 3:
+            raise UserError(
+                f"{self.budget} labels pay for {paid} looks of {prompts} prompts, {self.samples} completions each; it "
+                f"takes 3 looks: give {3 * labels_a_look} labels or fewer prompts"
+            )
+        return max(self.every, math.ceil(self.steps / (paid - 1)))
+
 
 class GoldLooks:
     """Gold of a run's looks, kept on disk, what it says, and the best policy.
@@ -62,17 +79,9 @@ class GoldLooks:
     """
 
     def __init__(self, folder: str | Path, settings: LookSettings, prompts: int):
-        if prompts < FEWEST_PROMPTS:
-            raise UserError(f"{prompts} prompts cannot tell a fall of gold from luck; give {FEWEST_PROMPTS} or more")
         self.folder, self.settings = Path(folder), settings
         self.labels_a_look = prompts * settings.samples
-        paid = settings.budget // self.labels_a_look
-        if paid < 3:
-            raise UserError(
-                f"{settings.budget} labels pay for {paid} looks of {prompts} prompts, {settings.samples} completions "
-                f"each; it takes 3 looks: give {3 * self.labels_a_look} labels or fewer prompts"
-            )
-        self.spacing = max(settings.every, math.ceil(settings.steps / (paid - 1)))
+        self.spacing = settings.spacing(prompts)
         """Steps from one look to the next."""
         self.planned = 1 + math.ceil(settings.steps / self.spacing)
         """Looks of the whole run, those at the start and at the end included."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from foolsgold.audit.stopping import GoldStop, LookSettings
+from foolsgold.errors import UserError
 from foolsgold.policies.generate import Sampling
 from foolsgold.policies.hub import Policy
 from foolsgold.rewards.scoring import Scorer, WeightedReward
@@ -36,10 +39,14 @@ from foolsgold.training.rollouts import Rollouts, RolloutSettings, Task, derived
 from foolsgold.training.sft import SFTSettings
 from foolsgold.training.snapshots import Snapshots, evenly_spread
 
+Evaluate = Callable[[int], Metrics]
+
 KL_IN_REWARD = ("rloo", "reinforce++", "ppo")
 """Methods whose papers take the KL from the reward."""
 SNAPSHOTS = "snapshots"
 """Folder of a run."""
+GOLD = "gold"
+"""Name of the reward that truly counts, and of the folder of a run that keeps looks at it."""
 HELD_OUT_PROMPTS = 64
 """At most so many are evaluated on, each answered once."""
 
@@ -62,8 +69,10 @@ def rl_command(settings: RLCommand) -> Path:
     )
     updates, kl = Updates(settings.passes, settings.minibatches, settings.micro_batch), kl_settings(settings)
     kept = evenly_spread(settings.steps or 0, settings.snapshots)
-    with TrainingRun("rl", settings, [*given.shown, "kl", "length", "held_out_reward"]) as run:
-        task, evaluate = given.tasks(run, settings)
+    looks = looks_at_gold(given, settings)
+    with TrainingRun("rl", settings, [*given.shown, "kl", "length", "held_out_reward", "gold"]) as run:
+        task, evaluate = (given if looks is None else given.without_gold()).tasks(run, settings)
+        stop = None if looks is None else gold_stop(run, given, looks, evaluate)
         snapshots = snapshots_of(run, policy, kept)
 
         def report(step: int, metrics: Metrics) -> None:
@@ -73,7 +82,7 @@ def rl_command(settings: RLCommand) -> Path:
         def before(step: int, rollouts: Rollouts) -> None:
             snapshots.keep(step - 1)  # where a run was killed after it saved that step and before it could report it
 
-        after = (run.checkpoints, report, evaluate, before)
+        after = (run.checkpoints, report, stop or evaluate, before)
         if settings.algorithm == "ppo":
             loop = train_ppo(policy.model, task, PPOSettings(run.loop, rollouts, updates, kl), *after)
         else:
@@ -81,8 +90,12 @@ def rl_command(settings: RLCommand) -> Path:
             whole = PolicyGradientSettings(run.loop, rollouts, algorithm, updates, kl)
             loop = train_policy(policy.model, task, whole, *after)
         snapshots.keep(loop.step, last=True)
+        if stop is not None:
+            run.say(loop.stopped or "gold did not surely fall")
+            run.say(f"the model is the policy of step {stop.restore()}, whose gold was highest")
         model = run.save(policy)
         run.finish(model, _generation(model, settings))
+        run.say("audit: " + shell("foolsgold", "audit", run.folder.path))
     return model
 
 
@@ -143,7 +156,16 @@ class _Given:
         """Metrics of the rewards."""
         return ["reward", *(f"reward/{each.name}" for each in self.rewards if len(self.rewards) > 1)]
 
-    def tasks(self, run: TrainingRun, settings: Any) -> tuple[Task, Any]:
+    @property
+    def gold(self) -> WeightedReward | None:
+        """The reward that is only measured, under this name."""
+        return next((each for each in self.rewards if each.name == GOLD and each.weight == 0), None)
+
+    def without_gold(self) -> _Given:
+        """The same but for gold, which is then not asked about what the policy is trained on."""
+        return replace(self, rewards=[each for each in self.rewards if each is not self.gold])
+
+    def tasks(self, run: TrainingRun, settings: Any) -> tuple[Task, Evaluate | None]:
         """What to train on, and an evaluation on held-out prompts, or None without any."""
         scorer = Scorer(self.rewards, settings.reward_time_limit, run.folder.path / "failures")
         task = Task(self.kept, scorer, self.policy.tokenizer)
@@ -159,6 +181,33 @@ class _Given:
             return {"held_out_reward": float(total[total == total].mean()), **means}
 
         return task, evaluate
+
+
+def looks_at_gold(given: _Given, settings: RLCommand) -> LookSettings | None:
+    """How gold is to be looked at; None without a budget for it.
+
+    Raises:
+      UserError: there is no gold, or too few held-out prompts or labels.
+    """
+    if settings.gold_budget is None:
+        return None
+    if given.gold is None:
+        raise UserError("--gold-budget is for a reward that is only measured; give --reward gold=PLACE@0")
+    if not given.held_out:
+        raise UserError("--gold-budget measures gold on held-out prompts; give --held-out, such as 0.1")
+    looks = LookSettings(settings.steps or 0, settings.gold_budget, settings.evaluate_every or 1, seed=settings.seed)
+    looks.spacing(len(given.held_out[:HELD_OUT_PROMPTS]))
+    return looks
+
+
+def gold_stop(run: TrainingRun, given: _Given, looks: LookSettings, also: Evaluate | None) -> GoldStop:
+    """What stops the run when gold falls, beside another evaluation."""
+    assert given.gold is not None
+    settings, policy = run.settings, given.policy
+    failures = run.folder.path / "failures"
+    scorer = Scorer([replace(given.gold, weight=1.0)], settings.reward_time_limit, failures)  # type: ignore[attr-defined]
+    task, sampling = Task(given.held_out[:HELD_OUT_PROMPTS], scorer, policy.tokenizer), sampling_of(policy, settings)
+    return GoldStop(policy.model, task, sampling, looks, run.folder.path / GOLD, also, policy.stop_tokens)
 
 
 def snapshots_of(run: TrainingRun, policy: Policy, steps: frozenset[int]) -> Snapshots:

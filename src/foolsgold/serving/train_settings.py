@@ -190,6 +190,8 @@ class RLCommand(RunSettings, Adapter, Drawing, Start):
       foolsgold train rl --model runs/sft-…/model --prompts prompts.jsonl --reward runs/reward-…/model
       foolsgold train rl --model runs/sft-…/model --prompts prompts.jsonl --reward rm=runs/reward-…/model \\
           --reward short=rewards.py:brevity@0.1 --reward gold=rewards.py:gold@0 --algorithm rloo --kl 0.05
+      foolsgold train rl --model runs/sft-…/model --prompts prompts.jsonl --reward runs/reward-…/model \\
+          --reward gold=judge.py:gold@0 --gold-budget 640
       foolsgold train rl --model Qwen/Qwen3-0.6B --prompts prompts.jsonl --reward tests.py:passes --lora 16
     """
 
@@ -217,6 +219,9 @@ class RLCommand(RunSettings, Adapter, Drawing, Start):
     """Reward of a completion that was cut off, in place of its own."""
     refills: int | None = None
     """How often prompts whose completions all got the same reward are replaced; 2 for dapo, else 0."""
+    gold_budget: int | None = None
+    """Labels of the reward named gold, one completion each, to spend on held-out prompts along the way. The run stops
+    when gold has surely fallen, and the model is the policy of the highest gold."""
     schedule: Literal["cosine", "linear", "constant", "wsd"] = "constant"
     """How the learning rate falls after warm-up."""
 

@@ -133,6 +133,10 @@ class TrainingRun:
             keep(self.folder.path / "adapter")
         return keep(self.folder.path / "model", merge=True)
 
+    def say(self, words: str) -> None:
+        """Print a line above the bar."""
+        self.console.print(words, markup=False)
+
     def finish(self, model: Path, next_command: str) -> None:
         """Say where the finished model is and what may follow."""
         self.progress.stop()
