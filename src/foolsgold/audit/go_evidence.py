@@ -23,7 +23,7 @@ from foolsgold.training.self_play import load_snapshot
 Gold = Literal["win", "margin"]
 GOLD_NAMES: dict[Gold, str] = {"win": "games won", "margin": "score, in boards"}
 Report = Callable[[int, int], None]
-"""Progress: called with (done, of how many)."""
+"""Progress: called with (games over, games)."""
 
 
 def collect(
@@ -54,7 +54,6 @@ def collect(
       start_games: of the base policy from each opening, a multiple of `games`, for the best of n.
       gold: "win" is what Go is about: 1, 0.5 for a draw, 0. "margin" tells more a game: the score with komi counted,
         divided by the points of the board.
-      report: is called after every `prompts` times `games` games.
 
     Raises:
       UserError: `prompts` is odd, or `start_games` is no multiple of `games`.
@@ -65,18 +64,18 @@ def collect(
     width = prompts // 2 * games
     opponent = RawPlayer(base, size, width)
     rounds = start_games // games
-    total = rounds + len(snapshots)
+    batch, total = prompts * games, (rounds + len(snapshots)) * prompts * games
     parts = []
     for number in range(rounds):
         played = play_games(opponent, opponent, drawn, games, seed, number)
         parts.append(_samples(played, size, reward, gold))
-        report(number + 1, total)
+        report((number + 1) * batch, total)
     run = []
     for number, (step, network) in enumerate(snapshots, start=rounds + 1):
         played = play_games(RawPlayer(network, size, width), opponent, drawn, games, seed)
         kl, error = played.mean_kl
         run.append(Checkpoint(step, kl, _samples(played, size, reward, gold), error))
-        report(number, total)
+        report(number * batch, total)
     return Evidence(_joined(parts), tuple(run), _prompt_texts(drawn), "reward model's margin, logits", GOLD_NAMES[gold])
 
 
