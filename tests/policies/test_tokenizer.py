@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2Config
 
 from foolsgold.errors import UserError
 from foolsgold.policies.messages import is_messages, plain
@@ -81,6 +81,16 @@ def test_a_tokenizer_comes_back_from_its_directory(chat, tmp_path):
     assert loaded(text)["input_ids"] == chat(text)["input_ids"]
     assert loaded.decode(loaded(text)["input_ids"]) == text
     assert encode_pair(loaded, QUESTION, ANSWER) == encode_pair(chat, QUESTION, ANSWER)
+
+
+def test_a_model_beside_it_adds_no_tokens_to_a_tokenizer(tokenizer, tmp_path):
+    Qwen2Config(vocab_size=len(tokenizer)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    assert len(AutoTokenizer.from_pretrained(tmp_path)) > len(tokenizer)  # what transformers would make of it
+    loaded = load_tokenizer(tmp_path)
+    assert len(loaded) == len(tokenizer)
+    assert loaded("the cat sat")["input_ids"] == tokenizer("the cat sat")["input_ids"]
+    assert (loaded.eos_token, loaded.pad_token) == (tokenizer.eos_token, tokenizer.pad_token)
 
 
 def test_a_folder_without_a_tokenizer_says_so(tmp_path, monkeypatch):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -75,7 +76,7 @@ def load_tokenizer(path_or_name: str | Path) -> PreTrainedTokenizerBase:
     if folder.is_dir() and not any(folder.glob("*token*")) and not any(folder.glob("*vocab*")):
         raise UserError(f"{folder} holds no tokenizer; name a folder with tokenizer.json or tokenizer_config.json")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(path_or_name))
+        tokenizer = _class_of(folder).from_pretrained(str(path_or_name))
     except Exception as error:  # the formats of many libraries, each with errors of its own
         reason = str(error).strip().split("\n")[0]
         raise UserError(
@@ -90,6 +91,23 @@ def load_tokenizer(path_or_name: str | Path) -> PreTrainedTokenizerBase:
         )
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def _class_of(folder: Path) -> Any:
+    """What is to load the tokenizer in `folder`: the plain class where it says that it is of this one.
+
+    transformers would choose the class by the family of the model beside it, and that of Qwen adds a token of its own
+    which the model does not know.
+    """
+    try:
+        said = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("tokenizer_class")
+    except (OSError, ValueError, AttributeError):
+        return AutoTokenizer
+    return PreTrainedTokenizerFast if said in _PLAIN and (folder / "tokenizer.json").exists() else AutoTokenizer
+
+
+_PLAIN = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Names, old and new, of the class that is nothing but its tokenizer.json."""
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Text) -> list[int]:
