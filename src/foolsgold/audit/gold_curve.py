@@ -13,7 +13,7 @@ import numpy as np
 
 from foolsgold.audit.evidence import Checkpoint, Samples
 from foolsgold.audit.verdict import Figure
-from foolsgold.objectives.best_of_n import best_of_n_gold, best_of_n_kl
+from foolsgold.objectives.best_of_n import best_of_n_gold, best_of_n_kl, doublings
 from foolsgold.objectives.multiplicity import set_of_best
 from foolsgold.objectives.overoptimization import BEST_OF_N, REINFORCEMENT_LEARNING, Law
 from foolsgold.objectives.statistics import mean_interval
@@ -125,9 +125,9 @@ class GoldCurve:
 def curve_of_best(samples: Samples, seed: int = 0) -> GoldCurve:
     """Best of n at n = 1, 2, 4 and so on, steps of about equal KL, up to all samples of a prompt."""
     most = samples.proxy.shape[1]
-    n = np.unique([*(2 ** np.arange(int(np.log2(most)) + 1)), most])
-    proxy = best_of_n_gold(samples.proxy, samples.proxy)[:, n - 1]
-    gold = best_of_n_gold(samples.proxy, samples.gold_estimate)[:, n - 1]
+    n = doublings(most)
+    proxy = best_of_n_gold(samples.proxy, samples.proxy, n)
+    gold = best_of_n_gold(samples.proxy, samples.gold_estimate, n)
     return GoldCurve(BEST_OF_N, n, best_of_n_kl(n), proxy, gold, seed=seed)
 
 

@@ -67,6 +67,11 @@ def best_of_n_gold(proxy: ArrayLike, gold: ArrayLike, ns: ArrayLike | None = Non
     return out
 
 
+def doublings(most: int) -> np.ndarray:
+    """n = 1, 2, 4 and so on up to `most`, which is the last: steps of about equal KL; int64."""
+    return np.unique([*(2 ** np.arange(int(most).bit_length())), most])
+
+
 def best_of_n_kl(n: ArrayLike) -> np.ndarray:
     """KL of the best of n from a single sample, nats, of the shape of `n`; with ties among samples, an upper bound.
 

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from foolsgold.objectives.best_of_n import doublings
+
 FLOOR = 0.1
 """No sample's chance is below this share of what uniform chances would give it."""
 
@@ -68,7 +70,7 @@ def importance_of_best(proxy: ArrayLike, ns: Sequence[int] | None = None) -> np.
     """
     proxy = np.asarray(proxy, np.float64)
     if ns is None and proxy.ndim == 2:
-        ns = sorted({*(2 ** np.arange(proxy.shape[1].bit_length())).tolist(), proxy.shape[1]})
+        ns = doublings(proxy.shape[1]).tolist()
     return np.sqrt(sum(weights**2 for weights in _weights_of_best(proxy, ns or [])))
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from foolsgold.audit.alarm_table import DetectorRow, WatchedRun, detector_table
-from foolsgold.objectives.best_of_n import best_of_n_curve
+from foolsgold.objectives.best_of_n import best_of_n_curve, doublings
 from foolsgold.objectives.statistics import Interval, mean_interval
 from foolsgold.studies.gaming_arm import Trial, TrialResult
 
@@ -110,9 +110,9 @@ class Measured:
         for name, error in (("light tails: normal", normal), ("heavy tails: Student's t, 2 degrees", heavy)):
             # Of one size by the middle half of the errors, which both kinds have.
             size = np.subtract(*np.quantile(error, [0.75, 0.25])) / np.subtract(*np.quantile(normal, [0.75, 0.25]))
-            curve = best_of_n_curve(self.gold + deviation * error / size, self.gold, seed=self.seed)
-            at = np.unique([*(2 ** np.arange(int(np.log2(len(curve.n))) + 1)), len(curve.n)]) - 1
-            found.append(Tail(name, curve.n[at], curve.gold[at], curve.low[at], curve.high[at]))
+            ns = doublings(self.gold.shape[1])
+            curve = best_of_n_curve(self.gold + deviation * error / size, self.gold, seed=self.seed, ns=ns)
+            found.append(Tail(name, curve.n, curve.gold, curve.low, curve.high))
         return found
 
 

@@ -9,6 +9,7 @@ from foolsgold.audit.figures import above, mean, share
 from foolsgold.audit.quotes import Quote, Quotes
 from foolsgold.audit.report import FigureTable, Plot, Prose, Section
 from foolsgold.audit.verdict import Answer, Figure, Verdict, shown
+from foolsgold.objectives.best_of_n import doublings
 from foolsgold.objectives.statistics import mean_interval
 from foolsgold.studies.gap_measure import (
     CRITIC,
@@ -21,7 +22,6 @@ from foolsgold.studies.gap_measure import (
     VERIFIERS,
     Measured,
 )
-from foolsgold.studies.overoptimization_measure import powers_of_two
 from foolsgold.studies.poems_pipeline import PoemsPlan
 
 CLAIM = (
@@ -142,7 +142,7 @@ def story(measured: Measured, plan: PoemsPlan) -> list[str]:
 
 
 def picking(measured: Measured) -> list[Panel]:
-    n = powers_of_two(measured.pool.gold.shape[1])
+    n = doublings(measured.pool.gold.shape[1])
     gold, shares = [], []
     for name, color in COLORS.items():
         curve = measured.curves[name]
@@ -152,10 +152,10 @@ def picking(measured: Measured) -> list[Panel]:
             low, high = np.array([each.interval for each in found]).T
             shares.append(Curve(name, np.log2(n[1:]), [each.value for each in found], low, high, color))
     base = (Mark("chance", y=float(measured.generator.mean())),)
-    doublings = "doublings of n (log₂ n)"
+    axis = "doublings of n (log₂ n)"
     return [
-        Panel("gold", doublings, "gold, 0 to 1", gold, base),
-        Panel("share of the critic's gain", doublings, "share", shares, (Mark("chance", y=0.0),), percent=True),
+        Panel("gold", axis, "gold, 0 to 1", gold, base),
+        Panel("share of the critic's gain", axis, "share", shares, (Mark("chance", y=0.0),), percent=True),
     ]
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from foolsgold.objectives.best_of_n import BestOfNCurve, best_of_n_curve, best_of_n_gold, best_of_n_kl
+from foolsgold.objectives.best_of_n import BestOfNCurve, best_of_n_curve, best_of_n_gold, best_of_n_kl, doublings
 from foolsgold.objectives.overoptimization import (
     BEST_OF_N,
     REINFORCEMENT_LEARNING,
@@ -131,8 +131,8 @@ class Measured:
     def best_of_n_law(self) -> LawOf:
         """The law of best of n, at n = 1, 2, 4 and so on: steps of about equal KL."""
         pool = self.best_of_n
-        n = powers_of_two(pool.gold.shape[1])
-        by_prompt = best_of_n_gold(pool.proxy, pool.gold)[:, n - 1]
+        n = doublings(pool.gold.shape[1])
+        by_prompt = best_of_n_gold(pool.proxy, pool.gold, n)
         return law_of(BEST_OF_N, best_of_n_kl(n), by_prompt)
 
 
@@ -141,8 +141,3 @@ def law_of(law: Law, kl: np.ndarray, gold: np.ndarray) -> LawOf:
     gained = gold - gold[:, :1]
     resampled = resample_fits(law, kl, gained, n_resamples=RESAMPLES)
     return LawOf(fit_law(law, kl, gained.mean(0)), resampled, float(np.max(kl)))
-
-
-def powers_of_two(most: int) -> np.ndarray:
-    """1, 2, 4 and so on up to `most`."""
-    return 2 ** np.arange(int(np.log2(most)) + 1)

@@ -11,9 +11,9 @@ from foolsgold.audit.figures import above, below, mean, share
 from foolsgold.audit.quotes import Quote, Quotes
 from foolsgold.audit.report import FigureTable, Plot, Prose, Section
 from foolsgold.audit.verdict import Answer, Figure, Verdict, shown
-from foolsgold.objectives.best_of_n import best_of_n_kl
+from foolsgold.objectives.best_of_n import best_of_n_kl, doublings
 from foolsgold.objectives.statistics import mean_interval
-from foolsgold.studies.overoptimization_measure import Difference, LawOf, Measured, powers_of_two
+from foolsgold.studies.overoptimization_measure import Difference, LawOf, Measured
 from foolsgold.studies.poem_arm import ArmResult
 from foolsgold.studies.poems_pipeline import PoemsPlan
 
@@ -152,7 +152,7 @@ def by_kl(measured: Measured) -> list[Panel]:
     result, pool = measured.main, measured.best_of_n
     order = np.argsort(result.kl, kind="stable")
     gained = (result.gold - result.gold[:, :1])[:, order]
-    n = powers_of_two(pool.gold.shape[1])
+    n = doublings(pool.gold.shape[1])
     best, kl = pool.gold_curve, best_of_n_kl(n)
     start = best.gold[0]
     points = Curve(

@@ -20,7 +20,7 @@ import torch
 
 from foolsgold.errors import UserError
 from foolsgold.files import write_text
-from foolsgold.objectives.best_of_n import BestOfNCurve, best_of_n_curve
+from foolsgold.objectives.best_of_n import BestOfNCurve, best_of_n_curve, doublings
 from foolsgold.policies.hub import LanguageModel
 from foolsgold.policies.messages import Text
 from foolsgold.policies.sampling import Sampling
@@ -175,15 +175,9 @@ def pool_curves(pool: Pool, n_resamples: int = 2000, seed: int = 0) -> PoolCurve
     if not scored.any():
         raise UserError("no prompt of the pool has all of its completions scored; look at the rewards that return None")
     proxy, gold = pool.proxy[scored], pool.gold[scored]
-    last = proxy.shape[1]
-    at = np.unique([*(2 ** np.arange(last.bit_length())), last]) - 1
-
-    def thinned(curve: BestOfNCurve) -> BestOfNCurve:
-        return BestOfNCurve(*(getattr(curve, each.name)[at] for each in fields(curve)))
-
+    ns = doublings(proxy.shape[1])
     return PoolCurves(
-        thinned(best_of_n_curve(proxy, gold, n_resamples, seed)),
-        thinned(best_of_n_curve(proxy, proxy, n_resamples, seed)),
+        best_of_n_curve(proxy, gold, n_resamples, seed, ns=ns), best_of_n_curve(proxy, proxy, n_resamples, seed, ns=ns)
     )
 
 
