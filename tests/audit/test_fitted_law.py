@@ -80,3 +80,11 @@ def test_a_peak_far_beyond_everything_is_none():
     figure = fit_law_of(points(kl, gold + noise)).peak_figure
     assert figure.value == figure.high == np.inf
     assert "nats" in str(shown(figure))
+
+
+def test_a_law_that_falls_from_the_start_is_not_said_to_rise_for_ever():
+    gold = law(-0.05, -0.01)  # turns up at d = e^4, far beyond the 5 that are measured
+    found = fit_law_of(points(KL, gold + 1e-4 * np.random.default_rng(0).normal(size=(40, len(KL))) * (KL > 0)))
+    assert found.fits
+    assert (found.peak_figure.value, found.peak_figure.low) == (0.0, None)
+    assert "falls from the start" in found.peak_figure.note

@@ -52,7 +52,11 @@ class FittedLaw:
 
     @property
     def peak_figure(self) -> Figure:
-        """KL of the peak with Fieller's interval."""
+        """KL of the peak with Fieller's interval; 0 where the law falls from the start on, to turn up, if ever, beyond
+        what was measured."""
+        if not math.isfinite(self.peak.peak) and (self.fit.gold(self.kl[self.kl > 0]) < 0).all():
+            note = "by the law gold falls from the start, as far as was measured"
+            return Figure("KL at the law's peak", 0.0, None, None, self.prompts, "nats", note)
         kind = {
             "bounded": "the law's peak lies within",
             "at least": "gold rises up to the lower end by the law; it may never turn",
