@@ -12,6 +12,7 @@ from foolsgold.errors import UserError
 from foolsgold.policies.generate import Sampling
 from foolsgold.policies.hub import Policy
 from foolsgold.rewards.scoring import Scorer, WeightedReward
+from foolsgold.serving.alarm_watch import AlarmWatch, watchable
 from foolsgold.serving.reward_specs import absolute_spec, load_rewards
 from foolsgold.serving.train_settings import ExpertCommand, RLCommand
 from foolsgold.serving.training_run import (
@@ -69,18 +70,23 @@ def rl_command(settings: RLCommand) -> Path:
     )
     updates, kl = Updates(settings.passes, settings.minibatches, settings.micro_batch), kl_settings(settings)
     kept = evenly_spread(settings.steps or 0, settings.snapshots)
-    looks = looks_at_gold(given, settings)
+    looks, watched = looks_at_gold(given, settings), watchable(given.rewards, settings)
     with TrainingRun("rl", settings, [*given.shown, "kl", "length", "held_out_reward", "gold"]) as run:
         task, evaluate = (given if looks is None else given.without_gold()).tasks(run, settings)
         stop = None if looks is None else gold_stop(run, given, looks, evaluate)
         snapshots = snapshots_of(run, policy, kept)
+        watch = None
+        if watched is not None:
+            watch = AlarmWatch(policy, task, watched, sampling_of(policy, settings), settings.seed)
 
         def report(step: int, metrics: Metrics) -> None:
             snapshots.keep(step)
-            run.report(step, metrics)
+            run.report(step, metrics if watch is None else metrics | watch.readings(step))
 
         def before(step: int, rollouts: Rollouts) -> None:
             snapshots.keep(step - 1)  # where a run was killed after it saved that step and before it could report it
+            if watch is not None:
+                watch.inspect(step, rollouts)
 
         after = (run.checkpoints, report, stop or evaluate, before)
         if settings.algorithm == "ppo":

@@ -219,6 +219,9 @@ class RLCommand(RunSettings, Adapter, Drawing, Start):
     """Reward of a completion that was cut off, in place of its own."""
     refills: int | None = None
     """How often prompts whose completions all got the same reward are replaced; 2 for dapo, else 0."""
+    alarms: bool = False
+    """Read alarms every ten steps, without gold: how far completions have left what the reward model knows, repetition,
+    length and so on, logged as alarm/…; what each is worth is in docs/gaming.md."""
     gold_budget: int | None = None
     """Labels of the reward named gold, one completion each, to spend on held-out prompts along the way. The run stops
     when gold has surely fallen, and the model is the policy of the highest gold."""
