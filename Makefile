@@ -25,6 +25,7 @@ bench: $(VENV)/installed-test
 	$(PIP) -e .[bench]
 	$(BIN)/python bench/go.py
 	$(BIN)/python bench/lm.py
+	$(BIN)/python bench/audit.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

@@ -28,7 +28,7 @@ from rich.console import Console
 from scipy.special import gammaln
 
 from foolsgold.audit.alarm_callback import Probes, alarm_callback
-from foolsgold.audit.alarms import Alarms, Watched
+from foolsgold.audit.alarms import Alarms
 from foolsgold.audit.latents import latents_of
 from foolsgold.audit.stopping import GoldStop, LookSettings
 from foolsgold.objectives.best_of_n import best_of_n_curve
@@ -38,12 +38,13 @@ from foolsgold.policies.hub import Policy
 from foolsgold.policies.sampling import Sampling
 from foolsgold.rewards.scoring import Scorer, WeightedReward
 from foolsgold.rewards.text_reward_model import TextReward, TextRewardModel
+from foolsgold.serving.alarm_watch import watched_of
 from foolsgold.training.datasets import PromptRow
 from foolsgold.training.kl_penalty import KLSettings
 from foolsgold.training.loop import LoopSettings, Metrics
 from foolsgold.training.optimiser import AdamWSettings, working_dtype
 from foolsgold.training.policy_gradient import PolicyGradientSettings, train_policy
-from foolsgold.training.rollouts import RolloutSettings, Scored, Task, draw_and_score, frozen_copy
+from foolsgold.training.rollouts import RolloutSettings, Task, draw_and_score, frozen_copy
 from foolsgold.training.snapshots import Snapshots
 from lm_works import COMPLETION, LEARNING_RATE, PROMPT, SIZES, distinct_words, random_texts, word_tokenizer
 from rounds import machine, print_table, take_turns
@@ -199,28 +200,13 @@ def rl_seconds(steps: int, watched: bool) -> float:
             gold = Task(rows[192:], Scorer([WeightedReward(distinct_words)], None), tokenizer)
             looks = LookSettings(steps, budget=64 * (steps // 10 + 1), every=10)
             probes = Probes(partial(latents_of, reward), None, frozen_copy(policy))
-            reference = [draw_and_score(policy, task, range(128), sampling, 4, 1)]
+            reference = watched_of(draw_and_score(policy, task, range(128), sampling, 4, 1), 0, reward)
             watch = {
                 "evaluate": GoldStop(policy, gold, sampling, looks, Path(folder) / "looks"),
-                "inspect": alarm_callback(fitted(reference[0], reward), probes, lambda step, readings: None),
+                "inspect": alarm_callback(Alarms.of(reference), probes, lambda step, readings: None),
             }
         train_policy(policy, task, settings, None, report, **watch)
     return times[-1] - times[0]
-
-
-def fitted(drawn: Scored, reward: TextReward) -> Alarms:
-    """Alarms on the starting policy's completions."""
-    lengths = drawn.samples.lengths.double().numpy()
-    return Alarms.of(
-        Watched(
-            proxy=drawn.scores.total,
-            texts=drawn.texts,
-            lengths=lengths,
-            log_probs=drawn.samples.log_probs.double().sum(1).numpy() / lengths,
-            latents=latents_of(reward, drawn.prompts, drawn.answers),
-            groups=np.unique(drawn.prompts, return_inverse=True)[1],
-        )
-    )
 
 
 def bench_watched(arguments: Arguments, found: dict[str, dict[str, float]], console: Console) -> None:
