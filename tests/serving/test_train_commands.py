@@ -143,20 +143,9 @@ def test_other_training_on_what_the_policy_writes(world, command, words):
 def test_alarms_are_logged_where_they_were_read(world):
     folder, model = world
     reward = run(folder, "reward", "--model", model, "--data", "comparisons.jsonl", "--steps", 2, "--batch", 8)
-    words = (
-        "--prompts",
-        "prompts.jsonl",
-        "--steps",
-        11,
-        "--batch",
-        2,
-        "--samples",
-        4,
-        "--max-new-tokens",
-        8,
-        "--alarms",
-    )
-    made = run(folder, "rl", "--model", model, *words, "--reward", f"rm={reward / 'model'}")
+    words = ("--prompts", "prompts.jsonl", "--reward", f"rm={reward / 'model'}", "--alarms")
+    size = ("--steps", 11, "--batch", 2, "--samples", 4, "--max-new-tokens", 8)
+    made = run(folder, "rl", "--model", model, *words, *size)
     read = {row["step"]: {name for name in row if name.startswith("alarm/")} for row in metrics(made)}
     assert [step for step, names in read.items() if names] == [1, 10]
     assert {"alarm/outliers", "alarm/proxy beyond tilt", "alarm/repetition", "alarm/collapse"} <= read[10]
