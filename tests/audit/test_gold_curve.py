@@ -78,3 +78,32 @@ def test_labels_of_a_part_tell_the_same_curve():
 @pytest.mark.parametrize(("index", "said"), [(0, "step 0"), (-1, "step 2,000")])
 def test_places_in_words(index, said):
     assert curve(np.zeros((2, 2)), at=[0, 2000]).place(index) == said
+
+
+def test_gold_too_rare_to_be_seen_at_the_top_is_not_lost():
+    # One sample of 64 is good, in each prompt another one, never the one that the proxy likes best. Of 8 best samples
+    # of a proxy that is unrelated to gold, 8 / 64 would be good: none of them shows nothing.
+    gold, proxy = np.zeros((8, 64)), np.tile(np.arange(64.0), (8, 1))
+    gold[np.arange(8), np.arange(8) * 7] = 1
+    curve = curve_of_best(Samples(proxy, gold))
+    # The top rests on 8 samples, the start on all 512: s = sqrt(1 / 64), error sqrt(1 / 64 (1 / 8 - 1 / 512)) = 0.0438.
+    assert curve.unrelated_error[-1] == pytest.approx(0.04384, abs=1e-5)
+    assert curve.unrelated_error[0] == pytest.approx(0)
+    # 1 / 64 is lost, and Student's t of 7 degrees of freedom is 2.365.
+    assert curve.gain.low == pytest.approx(-1 / 64 - 2.365 * 0.04384, abs=1e-4)
+    assert curve.gain.high == pytest.approx(-1 / 64 + 2.365 * 0.04384, abs=1e-4)
+    assert curve.may_be_peak.all()
+
+
+def test_an_unrelated_proxy_seldom_fails_where_gold_is_rare():
+    rng = np.random.default_rng(0)
+    found = [curve_of_best(Samples(rng.normal(size=(24, 32)), (rng.random((24, 32)) < 0.04) * 1.0)) for _ in range(60)]
+    assert sum(below(each.gain, 0) or above(each.gain, 0) for each in found) <= 6
+
+
+def test_gold_that_is_gone_at_the_top_is_lost():
+    rng = np.random.default_rng(0)
+    proxy = rng.normal(size=(16, 64))
+    curve = curve_of_best(Samples(proxy, ((proxy < 1) & (rng.random(proxy.shape) < 0.5)) * 1.0))
+    assert below(curve.gain, 0)
+    assert below(curve.fall, 0)

@@ -6,14 +6,16 @@ Letters: P prompts, K points of the curve, the first of them before any optimisa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy import stats
 
 from foolsgold.audit.evidence import Checkpoint, Samples
 from foolsgold.audit.verdict import Figure
 from foolsgold.objectives.best_of_n import best_of_n_gold, best_of_n_kl, doublings
+from foolsgold.objectives.label_budget import effective_labels
 from foolsgold.objectives.multiplicity import set_of_best
 from foolsgold.objectives.overoptimization import BEST_OF_N, REINFORCEMENT_LEARNING, Law
 from foolsgold.objectives.statistics import mean_interval
@@ -51,6 +53,10 @@ class GoldCurve:
     """`[P, K]`, unbiased where not all samples are labelled."""
     kl_error: np.ndarray | None = None
     """`[K]`, standard error of `kl`, NaN where unknown."""
+    unrelated_error: np.ndarray | None = None
+    """`[K]`, standard error that gold less gold at the start would have if the proxy were unrelated to gold. Where
+    gold is rare and a point rests on few samples, none of them may have it: prompts then show no spread, although the
+    point is as uncertain as it ever was. None where it is not known."""
     seed: int = 0
 
     @property
@@ -74,7 +80,8 @@ class GoldCurve:
     @cached_property
     def may_be_peak(self) -> np.ndarray:
         """bool `[K]`: a set that holds the point of the truly highest gold in 95 of 100 audits."""
-        return set_of_best(self.gold, self.seed)
+        best, mean = set_of_best(self.gold, self.seed), self.gold.mean(0)
+        return best | (mean[self.peak] - mean <= np.maximum(self._luck, self._luck[self.peak]))
 
     @cached_property
     def stop(self) -> Stop:
@@ -100,22 +107,37 @@ class GoldCurve:
             found[1 - half :: 2] = self.gold[1 - half :: 2, chosen]
         return found
 
+    @cached_property
+    def _luck(self) -> np.ndarray:
+        """`[K]`, what an unrelated proxy gains or loses in 95 of 100 audits at most; 0 where that is not known."""
+        if self.unrelated_error is None or self.prompts < 2:
+            return np.zeros(len(self.at))
+        return stats.t.ppf(0.975, self.prompts - 1) * self.unrelated_error
+
+    def _change(self, name: str, values: np.ndarray, point: int) -> Figure:
+        """A mean of differences `[P]` of gold, no surer than luck is small where an unrelated proxy might do as much
+        at `point`."""
+        figure, luck = over_prompts(name, values), self._luck[point]
+        if figure.low is None or figure.high is None or abs(figure.value) > luck:
+            return figure
+        return replace(figure, low=min(figure.low, figure.value - luck), high=max(figure.high, figure.value + luck))
+
     @property
     def start(self) -> Figure:
         return over_prompts("gold at the start", self.gold[:, 0])
 
     @property
     def rise(self) -> Figure:
-        return over_prompts("gold, peak less start", self.at_peak - self.gold[:, 0])
+        return self._change("gold, peak less start", self.at_peak - self.gold[:, 0], self.peak)
 
     @property
     def fall(self) -> Figure:
         """What is lost by going to the end instead of stopping at the peak, as a negative number."""
-        return over_prompts("gold, end less peak", self.gold[:, -1] - self.at_peak)
+        return self._change("gold, end less peak", self.gold[:, -1] - self.at_peak, -1)
 
     @property
     def gain(self) -> Figure:
-        return over_prompts("gold, end less start", self.gold[:, -1] - self.gold[:, 0])
+        return self._change("gold, end less start", self.gold[:, -1] - self.gold[:, 0], -1)
 
     @property
     def proxy_gain(self) -> Figure:
@@ -128,7 +150,16 @@ def curve_of_best(samples: Samples, seed: int = 0) -> GoldCurve:
     n = doublings(most)
     proxy = best_of_n_gold(samples.proxy, samples.proxy, n)
     gold = best_of_n_gold(samples.proxy, samples.gold_estimate, n)
-    return GoldCurve(BEST_OF_N, n, best_of_n_kl(n), proxy, gold, seed=seed)
+    return GoldCurve(BEST_OF_N, n, best_of_n_kl(n), proxy, gold, None, _unrelated_error(samples, n), seed)
+
+
+def _unrelated_error(samples: Samples, n: np.ndarray) -> np.ndarray | None:
+    """See `GoldCurve`: by the spread of gold within prompts, over as many samples as the best of each n rests on."""
+    if not samples.labelled.all():
+        return None
+    everyone = np.ones(samples.gold.shape)
+    rests_on = effective_labels(samples.proxy, samples.labelled, everyone, n.tolist())
+    return np.sqrt(samples.gold.var(1, ddof=1).mean() * np.maximum(1 / rests_on - 1 / samples.gold.size, 0))
 
 
 def curve_of_run(run: Sequence[Checkpoint], seed: int = 0) -> GoldCurve:
@@ -140,7 +171,7 @@ def curve_of_run(run: Sequence[Checkpoint], seed: int = 0) -> GoldCurve:
         np.stack([each.samples.proxy.mean(1) for each in run], 1),
         np.stack([each.samples.gold_estimate.mean(1) for each in run], 1),
         np.array([each.kl_error for each in run]),
-        seed,
+        seed=seed,
     )
 
 
