@@ -99,9 +99,29 @@ def test_prompts_of_the_same_text_are_told_apart_by_their_ids(table):
         ),
         ("prompt,proxy,gold,step,kl\na,1,1,0,\nb,1,1,0,\na,1,1,5,1\n", "at step 5 prompt 'b' is lacking"),
         ("prompt,proxy,gold,step,kl\na,1,1,0,\na,1,1,5,1\nb,1,1,5,1\n", "at step 5 prompt 'b' is new"),
-        ("prompt,proxy,gold,step,kl\na,1,1,0,\na,1,1,5,\n", "at step 5 has samples without kl"),
+        ("prompt,proxy,gold,step,kl\na,1,1,0,\na,1,1,5,\n", "at step 5 some samples have no kl"),
     ],
 )
 def test_tables_that_cannot_be(table, text, said):
+    with pytest.raises(UserError, match=said):
+        read_table(table(text))
+
+
+def test_a_start_on_as_many_other_prompts_is_not_quoted_with_those_of_the_run(table):
+    evidence = read_table(table("prompt,proxy,gold,step,kl\nq,1,1,,\nr,1,2,,\na,5,5,7,1\nb,5,5,7,1\n"))
+    assert len(evidence.start.proxy) == len(evidence.run[0].samples.proxy) == 2
+    assert evidence.prompts is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prompt,proxy,gold\na,1,1\na,nan,1\n", "row 2: proxy is 'nan'; it must be a finite number"),
+        ("prompt,proxy,gold\na,1,1\na,2,1e999\n", "row 2: gold is '1e999'; it must be a finite number"),
+        ("prompt,proxy,gold,step,kl\na,1,1,0,0\na,1,,10,1\n", "at step 10 no sample has gold"),
+        ("prompt,proxy,gold,chance\na,1,1,0.5\na,1,,\n", "1 samples have no chance; give it for all or none"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(table, text, said):
     with pytest.raises(UserError, match=said):
         read_table(table(text))

@@ -70,8 +70,11 @@ def read_table(path: str | Path, columns: Sequence[str] = ()) -> Evidence:
     start = next((each.samples for each in run if each.step == 0), None)
     if pool is not None:
         # In the order of the run's prompts where they are the same, so that both can be compared prompt by prompt.
-        start = _samples(pool, prompts if pool.keys() == set(prompts) else list(pool), columns)
-    return Evidence(start, run, [_key(named[prompt][0].values["prompt"]) for prompt in prompts])
+        start = _samples(path, None, pool, prompts if pool.keys() == set(prompts) else list(pool), columns)
+    quoted = [_key(named[prompt][0].values["prompt"]) for prompt in prompts]
+    # Other prompts at the start, as many as in the run by chance, must not be quoted with the run's words.
+    same = pool is None or len(pool) != len(prompts) or pool.keys() == set(prompts)
+    return Evidence(start, run, quoted if same else None)
 
 
 def _check_counts(path: str | Path, step: int | None, groups: Mapping[str, list[_Row]]) -> None:
@@ -97,15 +100,19 @@ def _checkpoint(
     kl = np.array([[_number(row, "kl") for row in groups[prompt]] for prompt in prompts])
     if np.isnan(kl).any():
         if step != 0 or not np.isnan(kl).all():
-            raise UserError(f"{path}: {_at(step)} has samples without kl; give nats from the policy that RL began with")
+            raise UserError(
+                f"{path}: {_at(step)} some samples have no kl; give nats from the policy that RL began with"
+            )
         kl = np.zeros_like(kl)
     by_prompt = kl.mean(1)
     apart = len(kl) > 1 and np.ptp(kl) > 0
     error = float(by_prompt.std(ddof=1) / np.sqrt(len(kl))) if apart else math.nan
-    return Checkpoint(step, float(kl.mean()), _samples(groups, prompts, columns), error)
+    return Checkpoint(step, float(kl.mean()), _samples(path, step, groups, prompts, columns), error)
 
 
-def _samples(groups: Mapping[str, list[_Row]], prompts: Iterable[str], columns: Sequence[str]) -> Samples:
+def _samples(
+    path: str | Path, step: int | None, groups: Mapping[str, list[_Row]], prompts: Iterable[str], columns: Sequence[str]
+) -> Samples:
     rows = [groups[prompt] for prompt in prompts]
     proxy, gold, chance = (
         np.array([[_number(row, name) for row in group] for group in rows]) for name in ("proxy", "gold", "chance")
@@ -115,6 +122,10 @@ def _samples(groups: Mapping[str, list[_Row]], prompts: Iterable[str], columns: 
     if any(not _empty(text) for group in written for text in group):
         texts = [["" if text is None else _key(text) for text in group] for group in written]
     own = {name: _column([[row.values.get(name) for row in group] for group in rows]) for name in columns}
+    if np.isnan(gold).all():
+        raise UserError(f"{path}: {_at(step)} no sample has gold; judge some, or leave these rows out")
+    if np.isnan(chance).any() and not np.isnan(chance).all():
+        raise UserError(f"{path}: {_at(step)} {np.isnan(chance).sum()} samples have no chance; give it for all or none")
     return Samples(proxy, gold, None if np.isnan(chance).all() else chance, texts, own or None)
 
 
@@ -139,15 +150,18 @@ def _number(row: _Row, name: str) -> float:
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         value = value.strip().lower() == "true"
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"{row.place}: {name} is {_cut(str(value))}, which is no number") from None
+    if math.isinf(number) or (math.isnan(number) and name == "proxy"):
+        raise UserError(f"{row.place}: {name} is {_cut(str(value))}; it must be a finite number")
+    return number
 
 
 def _whole(value: Any, place: str) -> int:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not number.is_integer():
         raise UserError(f"{place}: step is {_cut(str(value))}; it must be a whole number")
