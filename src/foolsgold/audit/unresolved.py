@@ -72,6 +72,12 @@ def _of_start(trust: Trust) -> Iterator[str]:
         gold = samples.gold[samples.labelled]
         if gold.min() == gold.max():
             yield f"Gold is {gold[0]:g} for every judged sample {moment}: whether the proxy agrees is unknown."
+    if len(trust.run) > 1 and trust.run[0].step > 0:
+        first = trust.run[0]
+        yield (
+            f"RL was not measured before step {first.step:,} ({first.kl:.2g} nats); what is said of its start is said "
+            "of that checkpoint."
+        )
     if len(trust.run) == 1:
         yield "RL was not audited: there is one checkpoint; two or more make a run."
 
@@ -104,11 +110,12 @@ def _of_curves(trust: Trust) -> Iterator[str]:
 
 def _of_agreement(trust: Trust) -> Iterator[str]:
     for moment, found in trust.agreement_of_moments.items():
-        if not found.within:
+        if not found.within and len(trust.moments[moment].proxy) > 1:
             yield (
                 f"Correlations {moment} compare samples of different prompts, as too few prompts have two judged ones; "
                 "they say little about which of two answers the proxy prefers."
             )
+        if not found.within:
             continue
         pairs = found.figures[-1]
         if pairs.low is not None and not above(pairs, 0.5) and not below(pairs, 0.5):
