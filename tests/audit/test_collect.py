@@ -201,6 +201,8 @@ def test_gold_gets_what_rewards_get_and_is_paid_once(tmp_path):
     assert gold.asked == 10
     ask(Scorer([WeightedReward(gold, name="other")], None), task(), start, draw)
     assert gold.asked == 20  # another gold is not taken for the first
+    ask(Scorer([WeightedReward(gold, name="other")], None), task(), start, draw, place="new.py:other")
+    assert gold.asked == 30  # nor is one of the same name from elsewhere
 
 
 def test_all_gold_leaves_no_chances(tmp_path):

@@ -233,8 +233,14 @@ def choose(drawn: Drawn, budget: int | None, seed: int) -> Draw:
     return draw_labels(pool, budget, None if drawn.step is None else ones, derived_seed(seed, 2, place))
 
 
-def ask(gold: Scorer, task: Task, drawn: Drawn, draw: Draw, report: Report = _silent) -> Samples:
+def ask(
+    gold: Scorer, task: Task, drawn: Drawn, draw: Draw, report: Report = _silent, place: str | None = None
+) -> Samples:
     """The completions of `drawn` with the gold of those in `draw`; what is judged is kept in the folder of `drawn`.
+
+    Args:
+      report: is told how many of how many batches are judged.
+      place: where gold comes from; what another place has judged is not taken for it, be its name the same.
 
     Raises:
       UserError: gold gives no completion a reward, or not to one that was chosen at random, which no other can stand
@@ -247,7 +253,8 @@ def ask(gold: Scorer, task: Task, drawn: Drawn, draw: Draw, report: Report = _si
     for i, start in enumerate(starts):
         batch = cells[start : start + ASKED_TOGETHER]
         path = drawn.folder / f"gold-{i:05}.json"
-        question = {"gold": [[each.name, each.weight] for each in gold.rewards], "cells": batch}
+        names = [[each.name, each.weight] for each in gold.rewards]
+        question = {"gold": names, "place": place, "cells": batch}
         kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if {name: kept.get(name) for name in question} != question:
             kept = {**question, "rewards": _judged(gold, task, pool, batch)}

@@ -236,7 +236,7 @@ class Policies:
         gold, found = self._scorer(self.gold, folder), []
         with stages.stage(f"{_names(self.gold)} judges", len(draws)) as tick:
             for of, draw in zip(drawn, draws, strict=True):
-                found.append((of, ask(gold, task, of, draw)))
+                found.append((of, ask(gold, task, of, draw, place=self.command.gold)))
                 tick(len(found), len(draws))
         return found
 
