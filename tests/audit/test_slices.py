@@ -82,3 +82,10 @@ def test_the_love_of_length_shows_in_a_part_of_the_labels():
     part = Samples(samples.proxy, gold, np.full(gold.shape, kept), samples.texts)
     found = look([("", part, text_features(samples.texts))])
     assert [each.feature for each in found.found] == [LENGTH]
+
+
+def test_a_column_of_yes_and_no_makes_two_slices():
+    proxy, gold = np.random.default_rng(0).normal(size=(2, 10, 8))
+    flag = np.random.default_rng(1).random((10, 8)) < 0.5
+    found = look([("at the start", Samples(proxy, gold), {"flag": flag})])
+    assert [each.samples for each in found.slices] == [(~flag).sum(), flag.sum()]

@@ -103,7 +103,8 @@ def look(moments: Sequence[tuple[str, Samples, Mapping[str, np.ndarray]]]) -> Sl
     for moment, samples, features in moments:
         judged = _Judged.of(samples, features.get(LENGTH))
         for name, values in features.items():
-            numbers = np.issubdtype(values.dtype, np.number) or values.dtype == bool
+            values = values.astype(np.float64) if values.dtype == bool else values
+            numbers = np.issubdtype(values.dtype, np.number)
             if numbers and np.ptp(values):
                 biases.append(judged.bias(moment, name, values))
             for words, inside in _quartiles(values) if numbers else _words(values):
