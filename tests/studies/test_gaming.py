@@ -12,10 +12,11 @@ from foolsgold.audit.verdict import Verdict
 from foolsgold.errors import UserError
 from foolsgold.studies import gaming, gaming_arm
 from foolsgold.studies.gaming import Gaming
-from foolsgold.studies.gaming_arm import Trial, TrialResult, check
+from foolsgold.studies.gaming_arm import Trial, check
 from foolsgold.studies.gaming_measure import Measured, at_kl, kept, shared_error
 from foolsgold.studies.gaming_plan import GamingConfig, GamingPlan, trials
 from foolsgold.studies.gaming_report import judge, sections
+from foolsgold.studies.gaming_trial import TrialResult
 from foolsgold.studies.poem_arm import Evaluation
 from foolsgold.studies.progress import Stages
 from foolsgold.training.run_folder import RunFolder
@@ -100,6 +101,7 @@ def test_without_a_fall_nothing_was_found():
     other = [replace(each, trial=replace(each.trial, defence="mean")) for each in runs]
     found = Measured([*same, *other], measured().gold, {}, seed=0)
     assert judge(found).answer == "fails"
+    assert "none of the 8 runs" in judge(found).sentence
 
 
 def test_heavy_tails_lose_what_light_ones_gain():
@@ -166,7 +168,7 @@ def test_a_tiny_study_from_end_to_end_goes_on_after_a_kill(tmp_path, monkeypatch
     start = RunFolder.create(tmp_path / "whole", gaming.STUDY, asdict(TINY_PLAN), gaming.VERSION)
     whole = run(start)
     assert len(whole.figures) == 5
-    repaired = TrialResult.read(start.path / "arms" / "repair-40-0" / "result.json")
+    repaired = TrialResult.read(start.path / "arms" / "repair-40-0" / "result.json", Trial)
     assert [each.step for each in repaired.evaluations] == [0, 1, 2, 3, 4]
     assert repaired.labels == 3 * 6 or repaired.labels == gaming_arm.ROUNDS * 6
 

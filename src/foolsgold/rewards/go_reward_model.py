@@ -30,6 +30,16 @@ class GoRewardModel(nn.Module):
         return self.out(torch.relu(self.hidden(pooled(self.trunk(planes))))).squeeze(1)
 
 
+def sided_planes(states: np.ndarray, color: np.ndarray) -> np.ndarray:
+    """Boards `[K, ROWS, S]` as the judged sides `color` `[K]` see them: float32 `[K, REWARD_PLANES, N, N]`."""
+    size = int(states[0, META, rules.SIZE])
+    planes = np.empty((len(states), features.REWARD_PLANES, size, size), np.float32)
+    for side in (BLACK, WHITE):
+        if (color == side).any():
+            planes[color == side] = features.reward_planes(states[color == side], side)
+    return planes
+
+
 def _reward_head(graph, x, model: GoRewardModel) -> list:
     hidden = graph.ops.relu(graph.linear(graph.pooled(x), model.hidden))
     return [graph.flatten(graph.linear(hidden, model.out))]

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from foolsgold.studies.poem_arm import ArmResult, run_arm
-from foolsgold.studies.poems_pipeline import PoemsPlan
 from foolsgold.studies.progress import Stages
 
 
@@ -26,12 +25,12 @@ class AnyArm(Protocol):
     def steps(self) -> int: ...
 
 
-Run = Callable[[PoemsPlan, Any, Path, datetime], Path]
-"""Runs or resumes an arm of the run in a folder; its result is `arms/<name>/result.json`."""
+Run = Callable[[Any, Any, Path, datetime], Path]
+"""Runs or resumes, by a study's plan, an arm of the run in a folder; its result is `arms/<name>/result.json`."""
 
 
 def run_arms(
-    plan: PoemsPlan,
+    plan: Any,
     arms: Sequence[AnyArm],
     folder: Path,
     created: datetime,

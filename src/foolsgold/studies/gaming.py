@@ -1,4 +1,4 @@
-"""The study `gaming`: reward gaming found and fined."""
+"""The study `gaming`: reward gaming found and fined, on poems here; on Go in `gaming_go`."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import numpy as np
 from foolsgold.audit.report import write_report
 from foolsgold.audit.verdict import Verdict
 from foolsgold.studies.arms import in_processes, run_arms
-from foolsgold.studies.gaming_arm import TrialResult, fit_reward_model, run_trial
+from foolsgold.studies.gaming_arm import Trial, fit_reward_model, run_trial
+from foolsgold.studies.gaming_go import run_go
 from foolsgold.studies.gaming_measure import Measured, shared_error
-from foolsgold.studies.gaming_plan import GamingConfig, GamingPlan
+from foolsgold.studies.gaming_plan import STUDY, VERSION, GamingConfig, GamingPlan
 from foolsgold.studies.gaming_report import judge, sections
+from foolsgold.studies.gaming_trial import TrialResult, log_results
 from foolsgold.studies.poem_study import run_study
 from foolsgold.studies.poems_pipeline import PoemsPipeline, RewardFit
 from foolsgold.studies.poems_start import take_over
 from foolsgold.studies.progress import Stages
+from foolsgold.studies.study_evidence import record_of
 from foolsgold.training.run_folder import RunFolder
-
-STUDY = "gaming"
-VERSION = 1
 
 
 class Gaming:
-    """One run of the study."""
+    """One run of the study on poems."""
 
     def __init__(self, plan: GamingPlan, folder: RunFolder, stages: Stages):
         self.plan, self.folder, self.stages = plan, folder, stages
@@ -42,10 +42,16 @@ class Gaming:
         _ = pipeline.judged
         self.fit_reward_models()
         results: list[TrialResult] = run_arms(
-            plan.poems, plan.trials, self.folder.path, self.created, self.stages, run_trial, TrialResult.read
+            plan.poems,
+            plan.trials,
+            self.folder.path,
+            self.created,
+            self.stages,
+            run_trial,
+            partial(TrialResult.read, trial=Trial),
         )
         measured = Measured(results, pipeline.pool().gold, self.shared_errors(), plan.poems.seed)
-        self.log(results)
+        log_results(self.folder, results)
         verdict = judge(measured)
         verdict.write(self.folder.path / "verdict.json")
         command = f"foolsgold run {STUDY} --size {plan.size} --seed {plan.poems.seed}"
@@ -87,17 +93,12 @@ class Gaming:
                     found[told] = shared_error(scores.reshape(len(fits), *by_prompt.shape), by_prompt)
         return found
 
-    def log(self, results: list[TrialResult]) -> None:
-        """Metrics of all runs, at once."""
-        self.folder.truncate_after(-1)
-        for result in results:
-            for each, readings in zip(result.evaluations, result.readings, strict=True):
-                figures = {"gold": np.mean(each.gold), "proxy": np.mean(each.proxy), **readings}
-                named = {f"{result.trial.name}/{name}": value for name, value in figures.items()}
-                self.folder.log(each.step, **named)
-
 
 def main(config: GamingConfig) -> None:
-    """Run or resume the study and say where the report is."""
+    """Run or resume the study, in the world asked for or of the run, and say where the report is."""
+    world = config.world if config.resume is None else record_of(config.resume)["config"].get("world", "poems")
+    if world == "go":
+        run_go(config)
+        return
     make_plan = partial(GamingPlan.of, config)
     run_study(STUDY, VERSION, config.out, config.resume, make_plan, GamingPlan.from_json, Gaming)

@@ -5,9 +5,8 @@ A run is a process of its own with one thread, as other arms are.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,12 +16,12 @@ import torch
 
 from foolsgold.audit.alarms import Alarms, Watched
 from foolsgold.audit.latents import latents_of
-from foolsgold.files import write_text
 from foolsgold.objectives.schedules import constant
 from foolsgold.policies.likelihood import token_log_probs
 from foolsgold.rewards.defences import StartSamples, make_defended
 from foolsgold.rewards.scoring import Scorer, WeightedReward
 from foolsgold.rewards.text_reward_model import TextReward, encode_pairs, load_reward_model
+from foolsgold.studies.gaming_trial import JUDGED, MEMBERS, TrialResult, keep_watched, watched_so_far
 from foolsgold.studies.poem_arm import Drawn, Evaluation, StandardReward, drawn_poems, evaluation_of, ticking
 from foolsgold.studies.poems_pipeline import PoemsPipeline, PoemsPlan, RewardFit
 from foolsgold.studies.progress import Stages
@@ -39,12 +38,7 @@ Defence = Literal[
     "none", "mean", "worst", "uncertainty", "warm", "worst of parts", "length-free", "capped", "shaped", "kl", "chi2",
     "repair",
 ]  # fmt: skip
-MEMBERS = 4
-"""Reward models fitted to the same comparisons; the first is the one that a run without defence follows, and all of
-them are asked by the alarm of disagreement, whatever the defence."""
 EVALUATED_PROMPTS, POEMS_EACH = 128, 2
-JUDGED = 400
-"""Poems whose gold a cap is found with."""
 ROUNDS, LABELS_A_ROUND = 3, 500
 """Of repair: it asks for so many more comparisons, on the way."""
 
@@ -75,6 +69,11 @@ class Trial:
         return f"{self.raters}-{self.comparisons}-{self.layers}-{self.seed}"
 
     @property
+    def setting(self) -> str:
+        """Defences are compared on runs of one setting, that of the first run."""
+        return f"{self.raters}-{self.layers}-{self.method}"
+
+    @property
     def fits(self) -> list[RewardFit]:
         """The members, the first alone being what no defence follows."""
         first = self.seed * self.comparisons
@@ -95,51 +94,6 @@ class Trial:
         return []
 
 
-@dataclass(frozen=True)
-class TrialResult:
-    """What came out of a run."""
-
-    trial: Trial
-    evaluations: list[Evaluation]
-    """From the start to the end."""
-    readings: list[dict[str, float]]
-    """Of every alarm at every evaluation, NaN where it could not be read."""
-    labels: int
-    """Comparisons asked for beyond those of the reward models, and gold of single poems."""
-    gold_accuracy: float
-    """Share of held-out pairs in which the first reward model prefers what the critic finds better."""
-    pairs: int
-    """Held out, without ties."""
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def kl(self) -> np.ndarray:
-        """`[K]`, nats, estimates below 0 cut off."""
-        return np.array([max(each.kl, 0.0) for each in self.evaluations])
-
-    @property
-    def steps(self) -> np.ndarray:
-        """`[K]`"""
-        return np.array([each.step for each in self.evaluations])
-
-    @property
-    def gold(self) -> np.ndarray:
-        """`[P, K]`"""
-        return np.array([each.gold for each in self.evaluations]).T
-
-    @property
-    def proxy(self) -> np.ndarray:
-        """`[P, K]`"""
-        return np.array([each.proxy for each in self.evaluations]).T
-
-    @classmethod
-    def read(cls, path: Path) -> TrialResult:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        evaluations = [Evaluation(**each) for each in data.pop("evaluations")]
-        readings = [{k: np.nan if v is None else v for k, v in each.items()} for each in data.pop("readings")]
-        return cls(Trial(**data.pop("trial")), evaluations, readings, **data)
-
-
 def fit_reward_model(plan: PoemsPlan, fit: RewardFit, folder: Path, created: datetime) -> None:
     """Fit a reward model where it is not there yet; called in a process of its own."""
     torch.set_num_threads(1)
@@ -156,9 +110,7 @@ def run_trial(plan: PoemsPlan, trial: Trial, folder: Path, created: datetime) ->
         tick = ticking(here)("RL")
         with Stages(quiet=True) as stages:
             found = _Trial(PoemsPipeline(plan, folder, stages, created), trial, here, tick).run()
-        data = asdict(found)
-        data["readings"] = [{k: None if v != v else v for k, v in each.items()} for each in found.readings]
-        write_text(result, json.dumps(data))
+        found.write(result)
     return result
 
 
@@ -180,12 +132,10 @@ class _Trial:
         else:
             self._reinforce(StandardReward(self.pipeline, self._defended()), 0, trial.steps, self.here / "policy")
             labels = JUDGED if trial.defence == "capped" else 0
-        rows = [json.loads(path.read_text()) for path in sorted(self.here.glob("evaluation-*.json"))]
         truly = self.pipeline.accuracy(self.members[0].model)[1]  # type: ignore[arg-type]
         return TrialResult(
             trial,
-            [Evaluation(**row["evaluation"]) for row in rows],
-            [row["readings"] for row in rows],
+            *watched_so_far(self.here),
             labels,
             float(truly.mean()),
             len(truly),
@@ -229,10 +179,8 @@ class _Trial:
         )
 
         def evaluate(step: int) -> dict[str, float]:
-            path = self.here / f"evaluation-{done + step:05}.json"
             if not (done and step == 0):  # measured already, at the end of the steps before
-                found, readings = self._evaluation(proxy, done + step)
-                write_text(path, json.dumps({"evaluation": asdict(found), "readings": readings}))
+                keep_watched(self.here, *self._evaluation(proxy, done + step))
             return {}
 
         reference = pipeline.finetuned() if done else None

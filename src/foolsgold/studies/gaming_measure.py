@@ -13,11 +13,10 @@ import numpy as np
 from foolsgold.audit.alarm_table import DetectorRow, WatchedRun, detector_table
 from foolsgold.objectives.best_of_n import best_of_n_curve, doublings
 from foolsgold.objectives.statistics import Interval, mean_interval
-from foolsgold.studies.gaming_arm import Trial, TrialResult
+from foolsgold.studies.gaming_trial import AnyTrial, TrialResult
 
 LEVELS = (1.0, 5.0, 20.0)
 """KL in nats at which runs are compared."""
-LATER_THAN_THE_START = "disagreement", "outliers", "proxy", "repetition", "length", "collapse", "duplicates"
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Kept:
     A difference is NaN where a run never came to the KL asked for.
     """
 
-    trials: tuple[Trial, ...]
+    trials: tuple[AnyTrial, ...]
     end: float
     """Mean gold after the last step: at equal compute."""
     end_more: float
@@ -61,9 +60,9 @@ class Measured:
 
     results: list[TrialResult]
     gold: np.ndarray
-    """`[prompts, poems]`, of the finetuned policy's poems."""
+    """`[prompts, samples]`, of the policy before RL."""
     shared_error: dict[str, float]
-    """By the members' comparisons: mean correlation between two members' errors over poems of one prompt."""
+    """By the members' comparisons: mean correlation between two members' errors over samples of one prompt."""
     seed: int
 
     @cached_property
@@ -72,15 +71,10 @@ class Measured:
         found: dict[tuple[int, str], list[TrialResult]] = {}
         for result in self.results:
             trial = result.trial
-            if trial.raters == "readers" and trial.method == "rloo" and trial.layers == self.layers:
+            if trial.setting == self.results[0].trial.setting:
                 name = f"{trial.defence} {trial.price:g}" if trial.price else trial.defence
                 found.setdefault((trial.comparisons, name), []).append(result)
         return {key: kept(runs, found[key[0], "none"]) for key, runs in found.items()}
-
-    @property
-    def layers(self) -> int:
-        """Of the reward models that defences are compared on."""
-        return max(result.trial.layers for result in self.results)
 
     @cached_property
     def watched(self) -> list[WatchedRun]:

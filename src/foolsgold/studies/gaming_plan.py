@@ -1,19 +1,28 @@
-"""What the study `gaming` runs: everything that follows from its dial."""
+"""What the study `gaming` runs in either world: everything that follows from its dial."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from foolsgold.errors import UserError
+from foolsgold.policies.go_network import NetworkSize
 from foolsgold.studies.gaming_arm import Trial, check
+from foolsgold.studies.gaming_go_arm import GoDefence, GoTrial
+from foolsgold.studies.gaming_go_arm import check as check_go
+from foolsgold.studies.gaming_go_pipeline import GoPlan
 from foolsgold.studies.overoptimization import Size
 from foolsgold.studies.poems_pipeline import PoemsPlan
 from foolsgold.studies.poems_start import poems_plan
+
+STUDY = "gaming"
+VERSION = 1
+
+World = Literal["poems", "go"]
 
 KL_PRICE, HIGH_KL_PRICE, CHI2_PRICE = 0.05, 0.3, 0.003
 ENSEMBLES = ("mean", "worst", "uncertainty", "warm", "worst of parts")
@@ -28,14 +37,19 @@ class GamingConfig:
     defence, with the same steps and samples. An exact critic, whom nobody knows, tells how much gold each keeps. What
     every alarm read on the way, from the reward model alone, is held against the true peak.
 
+    On Go, amateurs compare boards in place of poems, and who wins is gold.
+
     Examples:
       foolsgold run gaming --size s
+      foolsgold run gaming --world go
       foolsgold run gaming --seed 1
       foolsgold run gaming --resume runs/gaming-20260101-120000
     """
 
     size: Size = "m"
-    """s: a dozen runs of RL, m: 64, l: 64 of a larger model, of more steps."""
+    """s: a dozen runs of RL, m: 64 (24 on Go), l: as many of a larger model, of more steps."""
+    world: World = "poems"
+    """What is written and judged: poems, or games of Go."""
     seed: int = 0
     """Seed of everything that is random: the same seed gives the same numbers on the same machine."""
     source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
@@ -51,6 +65,8 @@ class GamingConfig:
             raise UserError(f"--seed {self.seed} is negative; give 0 or more")
         if self.source is not None and self.resume is not None:
             raise UserError("a run that goes on has its models already; give --from or --resume, not both")
+        if self.source is not None and self.world == "go":
+            raise UserError("--from takes models of poems; leave it out with --world go, whose models take a minute")
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,7 @@ class GamingPlan:
     best_of_prompts: int = 48
     best_of: int = 256
     """Poems a prompt for what heavy and light tails do."""
+    world: Literal["poems"] = "poems"
 
     @classmethod
     def of(cls, config: GamingConfig) -> GamingPlan:
@@ -119,4 +136,52 @@ def trials(size: Size, layers: int) -> tuple[Trial, ...]:
         for seed in seeds
         for defence, more in (("none", {}), ("kl", {"price": KL_PRICE}))
     ]
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class GoGamingPlan:
+    """The same for Go."""
+
+    size: Size
+    go: GoPlan
+    trials: tuple[GoTrial, ...]
+    world: Literal["go"] = "go"
+
+    @classmethod
+    def of(cls, config: GamingConfig) -> GoGamingPlan:
+        found = go_trials(config.size)
+        for trial in found:
+            check_go(trial)
+        most = max(fit.first + fit.comparisons for trial in found for fit in trial.fits)
+        board, network = (7, NetworkSize(4, 32)) if config.size == "l" else (5, NetworkSize(2, 24))
+        games = 2000 if config.size == "l" else 500
+        return cls(config.size, GoPlan(config.seed, board, network, games, games, most), found)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> GoGamingPlan:
+        """The plan of a stored run."""
+        stored = tuple(GoTrial(**trial) for trial in data["trials"])
+        return cls(**{**data, "go": GoPlan.from_json(data["go"]), "trials": stored})
+
+
+GO_AMOUNTS = (100, 10_000)
+GO_KL_PRICE = 0.05
+
+
+def go_trials(size: Size) -> tuple[GoTrial, ...]:
+    """The runs on Go: all defences with few comparisons, some with many, and runs paid by an honest reward model."""
+    few, many = GO_AMOUNTS
+    steps, every = {"s": (48, 8), "m": (64, 8), "l": (240, 24)}[size]
+    asked: dict[int, tuple[GoDefence, ...]] = {few: ("none", "worst", "kl"), many: ("none", "worst", "kl")}
+    if size != "s":
+        asked[few] = ("none", "mean", "worst", "uncertainty", "warm", "capped", "kl", "repair")
+    found = []
+    for comparisons, seed in product(GO_AMOUNTS, (0,) if size == "s" else (0, 1)):
+        for defence in asked[comparisons]:
+            price = GO_KL_PRICE if defence == "kl" else 0.0
+            name = f"{defence}-{comparisons}-{seed}"
+            found.append(GoTrial(name, defence, comparisons, steps, every, price=price, seed=seed))
+        if comparisons == many:
+            found.append(GoTrial(f"score-{comparisons}-{seed}", "none", comparisons, steps, every, "score", seed=seed))
     return tuple(found)

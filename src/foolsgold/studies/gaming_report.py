@@ -10,8 +10,9 @@ from foolsgold.audit.figures import above
 from foolsgold.audit.report import Plot, Prose, Section
 from foolsgold.audit.tables import Comparison, cell
 from foolsgold.audit.verdict import Answer, Figure, Verdict, shown
-from foolsgold.studies.gaming_arm import LABELS_A_ROUND, MEMBERS, ROUNDS
+from foolsgold.studies.gaming_arm import LABELS_A_ROUND, ROUNDS
 from foolsgold.studies.gaming_measure import LEVELS, Kept, Measured
+from foolsgold.studies.gaming_trial import MEMBERS
 from foolsgold.studies.poems_pipeline import PoemsPlan
 
 CLAIM = "Reward gaming is like gaming in finance: it must be found, and it must be fined."
@@ -46,13 +47,15 @@ def judge(measured: Measured) -> Verdict:
     found_out = alarm.gold_lost_interval.high < alarm.gold_lost_without and alarm.caught > 0.5
     fined = all(above(figure, 0) for figure in fines)
     answer: Answer = "holds" if found_out and fined else "depends" if found_out or fined else "fails"
-    sentence = (
+    found = (
         f"The best alarm, {alarm.alarm}, caught {shown(caught)} of the runs whose gold fell, at {shown(false)} false "
         f"alarms; stopped by it they lost {alarm.gold_lost:.3f} of gold in place of {alarm.gold_lost_without:.3f}. "
-        + " ".join(
-            f"With {amount:,} comparisons “{name}” kept most: {shown(figure)} more than no defence after as many steps."
-            for (amount, (name, _)), figure in zip(best.items(), fines, strict=True)
-        )
+        if alarm.over_optimized
+        else f"Gold surely fell in none of the {alarm.runs} runs: there was nothing for alarms to find. "
+    )
+    sentence = found + " ".join(
+        f"With {amount:,} comparisons “{name}” kept most: {shown(figure)} more than no defence after as many steps."
+        for (amount, (name, _)), figure in zip(best.items(), fines, strict=True)
     )
     return Verdict("gaming", CLAIM, answer, sentence, (caught, false, lost, without, *fines))
 
@@ -80,12 +83,19 @@ def sections(measured: Measured, plan: PoemsPlan) -> list[Section]:
     """The body of the report."""
     return [
         Prose("The experiment", story(measured, plan)),
+        *compared(measured),
+        Plot("When KL cannot help", curves_svg([tails(measured)]), SHOWS_TAILS),
+        Prose("What ensembles cannot see", [shared(measured)]),
+    ]
+
+
+def compared(measured: Measured) -> list[Section]:
+    """Defences and alarms, in either world."""
+    return [
         *(defence_table(measured, amount) for amount in amounts(measured)),
         *(defence_plot(measured, amount) for amount in amounts(measured)),
         alarm_table(measured),
         alarm_plot(measured),
-        Plot("When KL cannot help", curves_svg([tails(measured)]), SHOWS_TAILS),
-        Prose("What ensembles cannot see", [shared(measured)]),
     ]
 
 

@@ -7,11 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from rich.console import Console
-
-from foolsgold.audit.verdict import Verdict, table
+from foolsgold.audit.verdict import Verdict
 from foolsgold.studies.poems_pipeline import PoemsPlan
-from foolsgold.studies.progress import Stages
+from foolsgold.studies.progress import Stages, run_and_tell
 from foolsgold.training.run_folder import RunFolder
 
 
@@ -55,21 +53,12 @@ def run_study(
     Raises:
       UserError: `resume` is no run of this study, or the disk is full.
     """
-    console = Console()
     if resume is None:
         plan = make_plan()
         folder = RunFolder.create(out, name, asdict(plan), version)  # type: ignore[call-overload]
     else:
         folder = RunFolder.open(resume, name, version)
         plan = stored_plan(folder.config)
-    console.print(f"[bold]{name}[/bold], size {plan.size}: {plan.poems.decoder.parameters:,} weights", highlight=False)
+    head = f"[bold]{name}[/bold], size {plan.size}: {plan.poems.decoder.parameters:,} weights"
     values: Mapping[str, Any] = {**asdict(plan), **asdict(plan.poems)}  # type: ignore[call-overload]
-    for key, value in values.items():
-        if not isinstance(value, dict | tuple):
-            console.print(f"  {key:<22} {value}", highlight=False)
-    console.print(f"  {'run folder':<22} {folder.path}", highlight=False, soft_wrap=True)
-    with folder:
-        with Stages(console) as stages:
-            verdict = study(plan, folder, stages).run()
-        console.print(table(verdict))
-        console.print(f"report: {folder.path / 'report.html'}", highlight=False, soft_wrap=True)
+    run_and_tell(folder, head, values, lambda stages: study(plan, folder, stages).run())

@@ -29,6 +29,9 @@ from foolsgold.training.self_play import snapshot_path
 
 _SUM = per_constant_length(1)
 
+GameReward = Callable[[GoGames], np.ndarray]
+"""Maps finished games to the policy's reward for each, float64 `[B]`."""
+
 
 @dataclass(frozen=True)
 class GoPolicyGradientSettings:
@@ -64,10 +67,12 @@ class GoPolicyGradientSettings:
 
 def train_go_policy(
     base: GoNetwork,
-    referee: Referee,
+    referee: Referee | GameReward,
     settings: GoPolicyGradientSettings,
     folder: str | Path | None = None,
     report: Callable[[int, Metrics], None] = lambda step, metrics: None,
+    evaluate: Callable[[GoNetwork, int], Metrics] | None = None,
+    start: GoNetwork | None = None,
 ) -> GoNetwork:
     """Train a copy of `base` in games against `base`; returns it.
 
@@ -76,14 +81,18 @@ def train_go_policy(
     (nats a move from the sampler's rounding of the network to the network that learns).
 
     Args:
+      referee: says what games are worth; a function of games says it of the policy's side by itself.
       folder: keeps state and snapshots (`training.self_play.snapshot_path`); a run there is taken up where it stopped
         and ends with the same numbers.
       report: is told of every step, from 1, with its metrics.
+      evaluate: measures the network after some steps, every `settings.loop.evaluate_every`; its figures join the
+        step's.
+      start: what the policy begins as, `base` where None; KL is from `base` all the same.
 
     Raises:
       UserError: a loss or gradient is not finite; the batch is on disk.
     """
-    network = copy.deepcopy(base).requires_grad_(True)
+    network = copy.deepcopy(start or base).requires_grad_(True)
     loop = Loop(network, replace(settings.loop, dtype=torch.float32), folder)
     seed, width = settings.loop.seed, settings.prompts // 2 * settings.games
     opponent = RawPlayer(base, settings.size, width)
@@ -97,14 +106,14 @@ def train_go_policy(
             keep()
         prompts = draw_prompts(settings.size, settings.prompts, seed, number)
         games = play_games(RawPlayer(network, settings.size, width), opponent, prompts, settings.games, seed, number)
-        rewards = referee_rewards(games, referee, settings)
+        rewards = referee(games) if callable(referee) else referee_rewards(games, referee, settings)
         figures = game_figures(games, rewards)
         price = settings.kl.price(loop.memory)
         fined = torch.from_numpy(games.grouped(rewards - price * games.log_ratio))
         settings.kl.steer(loop.memory, figures["kl"])
         return figures | _learn(loop, games, settings.advantages(fined).flatten().float(), settings)
 
-    loop.run(step, report)
+    loop.run(step, report, None if evaluate is None else lambda number: evaluate(network, number))
     keep()
     return network.requires_grad_(False)
 

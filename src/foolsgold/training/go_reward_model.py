@@ -9,10 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from foolsgold.environments.go.features import REWARD_PLANES, reward_planes
-from foolsgold.environments.go.rules import BLACK, META, SIZE, WHITE
 from foolsgold.objectives.preference import preference_cross_entropy
-from foolsgold.rewards.go_reward_model import GoRewardModel
+from foolsgold.rewards.go_reward_model import GoRewardModel, sided_planes
 from foolsgold.training.go_learner import has_fast_bf16
 from foolsgold.training.replay import turned
 
@@ -41,14 +39,7 @@ class BoardPairs:
 
 def pair_planes(pairs: BoardPairs) -> np.ndarray:
     """Both boards of each pair as their judged side sees them: float32 `[2 K, REWARD_PLANES, N, N]`, all a, then b."""
-    boards = pairs.pool[np.concatenate([pairs.a, pairs.b])]
-    color = np.concatenate([pairs.color, pairs.color])
-    size = int(boards[0, META, SIZE])
-    planes = np.empty((len(boards), REWARD_PLANES, size, size), np.float32)
-    for side in (BLACK, WHITE):
-        if (color == side).any():
-            planes[color == side] = reward_planes(boards[color == side], side)
-    return planes
+    return sided_planes(pairs.pool[np.concatenate([pairs.a, pairs.b])], np.concatenate([pairs.color, pairs.color]))
 
 
 @dataclass(frozen=True)
