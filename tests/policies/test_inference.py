@@ -89,7 +89,7 @@ def test_two_threads_get_what_one_gets(device):
     for expected, answers in zip(alone, together, strict=True):
         for answer in answers:
             for a, b in zip(answer, expected, strict=True):
-                np.testing.assert_array_equal(a, b)
+                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)  # mixed-up rows would differ by far more
 
 
 @pytest.mark.parametrize("device", ["cpu", "openvino", "cuda"])
