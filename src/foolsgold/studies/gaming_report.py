@@ -209,20 +209,25 @@ def alarm_table(measured: Measured) -> Comparison:
 
 
 def alarm_plot(measured: Measured) -> Plot:
-    """Readings of the best alarms along runs, against steps relative to the peak."""
+    """Readings of the best alarms along runs, those that grow a thousandfold by their logarithm."""
     panels = []
     for row in [each for each in measured.alarms if each.alarm not in ("kl", "step")][:3]:
         curves = []
+        highest = max(float(np.nanmax(run.readings[row.alarm])) for run in measured.watched)
+        far = highest > 1000 * max(1.0, abs(row.threshold))
         for kind, color in ((True, "vermillion"), (False, "blue")):
             runs = [run for run in measured.watched if run.over_optimized == kind]
             shared_steps = [run for run in runs if np.array_equal(run.steps, runs[0].steps)]
             if shared_steps:
                 readings = np.array([run.readings[row.alarm] for run in shared_steps])
+                readings = np.log10(1 + np.maximum(readings, 0)) if far else readings
                 low, middle, high = np.quantile(readings, [0.1, 0.5, 0.9], axis=0)
                 label = "gold fell" if kind else "gold did not fall"
                 curves.append(Curve(label, shared_steps[0].steps, middle, low, high, color))
         if curves:
-            panels.append(Panel(row.alarm, "steps of RL", "reading", curves, (Mark("threshold", y=row.threshold),)))
+            threshold = Mark("threshold", y=float(np.log10(1 + max(row.threshold, 0.0))) if far else row.threshold)
+            label = "log₁₀ (1 + reading)" if far else "reading"
+            panels.append(Panel(row.alarm, "steps of RL", label, curves, (threshold,)))
     told = "Readings of the best alarms: median over runs, bands from the lowest to the highest tenth of the runs."
     return Plot("What alarms read", curves_svg(panels), told)
 
