@@ -102,7 +102,7 @@ def compared(measured: Measured) -> list[Section]:
 SHOWS_TAILS = (
     "Gold of the best of n by gold plus an error that has nothing to do with it, of one size in its middle half. With "
     "light tails more selection is more gold. With heavy tails the highest proxy is soon the largest error, and the "
-    "gold of what is picked falls back to where it began: no price on KL can tell the two apart (Kwa et al. 2024). "
+    "gold of what is picked falls back towards where it began: no price on KL tells the two apart (Kwa et al. 2024). "
     "Bands are 95 % intervals over prompts."
 )
 
