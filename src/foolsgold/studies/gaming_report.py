@@ -47,6 +47,8 @@ def judge(measured: Measured) -> Verdict:
     found_out = alarm.gold_lost_interval.high < alarm.gold_lost_without and alarm.caught > 0.5
     fined = all(above(figure, 0) for figure in fines)
     answer: Answer = "holds" if found_out and fined else "depends" if found_out or fined else "fails"
+    if not alarm.over_optimized:
+        answer = "depends"  # nobody gamed anything
     found = (
         f"The best alarm, {alarm.alarm}, caught {shown(caught)} of the runs whose gold fell, at {shown(false)} false "
         f"alarms; stopped by it they lost {alarm.gold_lost:.3f} of gold in place of {alarm.gold_lost_without:.3f}. "
