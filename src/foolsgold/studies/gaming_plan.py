@@ -20,7 +20,7 @@ from foolsgold.studies.poems_pipeline import PoemsPlan
 from foolsgold.studies.poems_start import poems_plan
 
 STUDY = "gaming"
-VERSION = 1
+VERSION = 2
 
 World = Literal["poems", "go"]
 
@@ -78,9 +78,6 @@ class GamingPlan:
     source: str | None
     """Run folder that models and comparisons are copied from."""
     trials: tuple[Trial, ...]
-    best_of_prompts: int = 48
-    best_of: int = 256
-    """Poems a prompt for what heavy and light tails do."""
     world: Literal["poems"] = "poems"
 
     @classmethod

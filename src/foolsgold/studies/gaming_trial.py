@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,7 +74,6 @@ class TrialResult:
     """Share of held-out pairs in which the first reward model prefers what gold finds better."""
     pairs: int
     """Held out, without ties."""
-    notes: list[str] = field(default_factory=list)
 
     @property
     def kl(self) -> np.ndarray:
