@@ -7,7 +7,7 @@ there is not done again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,18 +21,17 @@ from foolsgold.environments.poems.world import Poems
 from foolsgold.files import replacing
 from foolsgold.labels.store import open_store
 from foolsgold.labels.text_comparisons import as_comparisons
-from foolsgold.objectives.schedules import cosine
-from foolsgold.policies.checkpoints import load_decoder, save_decoder
 from foolsgold.policies.decoder import Decoder, DecoderConfig
 from foolsgold.policies.generate import generate
 from foolsgold.policies.sampling import Sampling
 from foolsgold.policies.tokenizer import encode_prompt, load_tokenizer, train_bpe
 from foolsgold.rewards.text_reward_model import TextReward, TextRewardModel, encode_pairs, load_reward_model
+from foolsgold.studies.judged_pairs import Judged
+from foolsgold.studies.kept_models import decaying_loop, kept_model, shortened, ticking
 from foolsgold.studies.progress import Stages
 from foolsgold.training.batches import pack
 from foolsgold.training.length_free import fit_free_of_feature
-from foolsgold.training.loop import LoopSettings
-from foolsgold.training.optimiser import AdamWSettings, working_dtype
+from foolsgold.training.optimiser import working_dtype
 from foolsgold.training.pretrain import PretrainSettings, pretrain
 from foolsgold.training.rollouts import derived_seed, frozen_copy
 from foolsgold.training.sft import SFTSettings, sft
@@ -114,36 +113,6 @@ class PoemPool:
     """`[P, N]`"""
 
 
-@dataclass(frozen=True)
-class Judged:
-    """Pairs of poems, what readers said, and what is true; the first `held_out` are for measuring."""
-
-    prompts: list[str]
-    """`[K]`"""
-    chosen: list[str]
-    """`[K]`, the poems that readers preferred."""
-    rejected: list[str]
-    """`[K]`"""
-    gold_leads: np.ndarray
-    """float64 `[K]`, gold of the chosen poem less that of the rejected one"""
-
-    @property
-    def readers_agree(self) -> np.ndarray:
-        """bool, whether the reader preferred the poem that the critic finds better; ties left out."""
-        return (self.gold_leads > 0)[self.gold_leads != 0]
-
-    def by_critic(self) -> Judged:
-        """The same pairs as the critic would have judged them; in a tie as the reader did."""
-        swapped = self.gold_leads < 0
-        pairs = [(b, a) if swap else (a, b) for a, b, swap in zip(self.chosen, self.rejected, swapped, strict=True)]
-        return Judged(self.prompts, [a for a, _ in pairs], [b for _, b in pairs], np.abs(self.gold_leads))
-
-    def rows(self, start: int, stop: int, tokenizer: PreTrainedTokenizerBase) -> TextComparisons:
-        """Some of them, in tokens."""
-        part = slice(start, stop)
-        return TextComparisons.encode(tokenizer, self.prompts[part], self.chosen[part], self.rejected[part])
-
-
 class PoemsPipeline:
     """One run's stages.
 
@@ -180,12 +149,14 @@ class PoemsPipeline:
             texts = self.world.pretraining_texts(plan.pretraining_texts, plan.seed + 1)
             ids = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
             blocks = pack(ids, BLOCK, self.tokenizer.eos_token_id)  # type: ignore[arg-type]
-            settings = PretrainSettings(self._loop(plan.pretraining_steps, 3e-3, weight_decay=0.1), batch=32)
+            settings = PretrainSettings(
+                decaying_loop(plan.pretraining_steps, 3e-3, plan.seed, weight_decay=0.1), batch=32
+            )
             with self.stages.stage("pretraining", plan.pretraining_steps) as tick:
-                pretrain(model, blocks, settings, self._state("pretraining"), _ticking(tick, plan.pretraining_steps))
+                pretrain(model, blocks, settings, self._state("pretraining"), ticking(tick, plan.pretraining_steps))
             return model
 
-        return self._model("base", train)
+        return kept_model(self.folder / "models" / "base", self.tokenizer, train)
 
     def finetuned(self) -> Decoder:
         """Supervised finetuning: people's poems, good and bad, to prompts."""
@@ -194,13 +165,13 @@ class PoemsPipeline:
         def train() -> Decoder:
             model = self.base()
             prompts, poems = zip(*self.world.demonstrations(plan.demonstrations, plan.seed + 2), strict=True)
-            settings = SFTSettings(self._loop(plan.finetuning_steps, 2e-3), batch=64, length_grouped=True)
+            settings = SFTSettings(decaying_loop(plan.finetuning_steps, 2e-3, plan.seed), batch=64, length_grouped=True)
             rows = encode_pairs(self.tokenizer, prompts, poems)
             with self.stages.stage("supervised finetuning", plan.finetuning_steps) as tick:
-                sft(model, rows, settings, self._state("finetuning"), _ticking(tick, plan.finetuning_steps))
+                sft(model, rows, settings, self._state("finetuning"), ticking(tick, plan.finetuning_steps))
             return model
 
-        return self._model("finetuned", train)
+        return kept_model(self.folder / "models" / "finetuned", self.tokenizer, train)
 
     @cached_property
     def policy(self) -> Decoder:
@@ -297,55 +268,20 @@ class PoemsPipeline:
         plan, n = self.plan, len(rows)
         model = TextRewardModel(shortened(self.finetuned(), layers), plan.seed)
         steps = max(60, 2 * n // 64) if n <= 20_000 else n // 64
-        loop = replace(self._loop(steps, 5e-4, weight_decay=0.01), seed=plan.seed + order)
+        loop = decaying_loop(steps, 5e-4, plan.seed + order, weight_decay=0.01)
         settings = RewardModelSettings(loop, batch=64, length_grouped=True)
         fit = fit_free_of_feature if length_free else fit_text_reward_model
-        fit(model, rows, settings, folder=state, report=_ticking(tick, steps))
+        fit(model, rows, settings, folder=state, report=ticking(tick, steps))
         return model
 
     def accuracy(self, model: TextRewardModel) -> tuple[PreferenceAccuracy, np.ndarray]:
         """On held-out pairs: agreement with the readers, and, bool `[K]`, with the critic where there is no tie."""
         held_out = self.judged.rows(0, self.plan.held_out, self.tokenizer)
-        reward = self.reward(model)
-        leads = reward.scores(list(zip(held_out.prompts, held_out.chosen, strict=True))) - reward.scores(
-            list(zip(held_out.prompts, held_out.rejected, strict=True))
-        )
-        true = self.judged.gold_leads[: self.plan.held_out]
-        return measure(model, held_out), ((leads > 0) == (true > 0))[true != 0]
+        return measure(model, held_out), self.judged.gold_agrees(self.reward(model), self.plan.held_out)
 
     def reward(self, model: TextRewardModel) -> TextReward:
         """The reward model as a reward, in the machine's fastest type."""
         return TextReward(model, self.tokenizer, 256, dtype=working_dtype("cpu"))
 
-    def _loop(self, steps: int, learning_rate: float, weight_decay: float = 0.0) -> LoopSettings:
-        adamw = AdamWSettings(learning_rate, weight_decay=weight_decay)
-        return LoopSettings(steps, adamw, _schedule, save_every=200, seed=self.plan.seed)
-
     def _state(self, name: str) -> Path:
         return self.folder / "checkpoints" / name
-
-    def _model(self, name: str, train: Callable[[], Decoder]) -> Decoder:
-        path = self.folder / "models" / name
-        if not (path / "config.json").exists():  # written last
-            model = train()
-            self.tokenizer.save_pretrained(path)
-            extra = {"eos_token_id": self.tokenizer.eos_token_id, "pad_token_id": self.tokenizer.pad_token_id}
-            save_decoder(path, model, extra=extra)
-        return load_decoder(path)  # also when just trained: a resumed run gets the same
-
-
-def shortened(model: Decoder, layers: int) -> Decoder:
-    """A copy with the first layers only."""
-    config = DecoderConfig(**{**vars(model.config), "layers": layers})
-    short = Decoder(config)
-    kept = short.state_dict().keys()
-    short.load_state_dict({name: value for name, value in model.state_dict().items() if name in kept})
-    return short
-
-
-def _schedule(step: int, steps: int) -> float:
-    return cosine(step, steps, warmup=0.05, final=0.1)
-
-
-def _ticking(tick: Callable[[int, int], None], steps: int) -> Callable[[int, dict[str, float]], None]:
-    return lambda step, metrics: tick(step, steps)
