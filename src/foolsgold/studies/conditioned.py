@@ -33,11 +33,12 @@ from foolsgold.studies.conditioned_measure import Answers, Conditioned, Measured
 from foolsgold.studies.conditioned_report import judge, sections
 from foolsgold.studies.overoptimization import Size
 from foolsgold.studies.overoptimization_measure import PoolOfBest
-from foolsgold.studies.poem_arm import Arm, StandardReward
+from foolsgold.studies.poem_arm import Arm, standard_reward
 from foolsgold.studies.poem_study import run_study
 from foolsgold.studies.poems_pipeline import SCORE_WORDS, PoemsPipeline, PoemsPlan
 from foolsgold.studies.poems_start import poems_plan, take_over
 from foolsgold.studies.progress import Stages
+from foolsgold.studies.standard_reward import StandardReward
 from foolsgold.training.batches import pad_pairs
 from foolsgold.training.loop import LoopSettings
 from foolsgold.training.optimiser import AdamWSettings
@@ -169,7 +170,7 @@ class ScoreConditioned:
         poems = self.plan.poems
         with self.stages.stage(f"reward model learns {poems.comparisons:,} comparisons", None) as tick:
             model = self.pipeline.reward_model(poems.comparisons, poems.layers, tick)
-            return StandardReward(self.pipeline, self.pipeline.reward(model))
+            return standard_reward(self.pipeline, self.pipeline.reward(model))
 
     def pool_scores(self, proxy: StandardReward) -> np.ndarray:
         """Proxy of all poems that the readers compared, `[samples]`."""

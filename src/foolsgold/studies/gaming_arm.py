@@ -22,9 +22,10 @@ from foolsgold.rewards.defences import StartSamples, make_defended
 from foolsgold.rewards.scoring import Scorer, WeightedReward
 from foolsgold.rewards.text_reward_model import TextReward, encode_pairs, load_reward_model
 from foolsgold.studies.gaming_trial import JUDGED, MEMBERS, TrialResult, keep_watched, watched_so_far
-from foolsgold.studies.poem_arm import Drawn, Evaluation, StandardReward, drawn_poems, evaluation_of, ticking
+from foolsgold.studies.poem_arm import Drawn, Evaluation, drawn_poems, evaluation_of, standard_reward, ticking
 from foolsgold.studies.poems_pipeline import PoemsPipeline, PoemsPlan, RewardFit
 from foolsgold.studies.progress import Stages
+from foolsgold.studies.standard_reward import StandardReward
 from foolsgold.training.batches import pad_pairs
 from foolsgold.training.datasets import PromptRow
 from foolsgold.training.kl_penalty import TERMS, KLSettings
@@ -122,7 +123,7 @@ class _Trial:
         self.members = [self._reward(fit) for fit in trial.fits]
         self.policy = pipeline.finetuned()
         self.start = StartSamples(*pipeline.some_poems(4))
-        self.first = StandardReward(pipeline, self.members[0])
+        self.first = standard_reward(pipeline, self.members[0])
         self.alarms = Alarms.of(self._watched_start(), EVALUATED_PROMPTS * POEMS_EACH, seed=pipeline.plan.seed)
 
     def run(self) -> TrialResult:
@@ -130,7 +131,7 @@ class _Trial:
         if trial.defence == "repair":
             labels = self._repair()
         else:
-            self._reinforce(StandardReward(self.pipeline, self._defended()), 0, trial.steps, self.here / "policy")
+            self._reinforce(standard_reward(self.pipeline, self._defended()), 0, trial.steps, self.here / "policy")
             labels = JUDGED if trial.defence == "capped" else 0
         truly = self.pipeline.accuracy(self.members[0].model)[1]  # type: ignore[arg-type]
         return TrialResult(
@@ -247,7 +248,7 @@ class _Trial:
                 rows = joined(old, answers.encode(pipeline.tokenizer))
                 order = trial.fits[0].order
                 pipeline.fit_reward(rows, trial.layers, order, here / "fit").save(path, pipeline.tokenizer)
-            return StandardReward(pipeline, pipeline.reward(load_reward_model(path)))  # type: ignore[arg-type]
+            return standard_reward(pipeline, pipeline.reward(load_reward_model(path)))  # type: ignore[arg-type]
 
         def train(reward: Any, number: int, here: Path | None) -> None:
             assert here is not None

@@ -31,11 +31,12 @@ from foolsgold.studies.gap_measure import (
 )
 from foolsgold.studies.gap_report import judge, sections
 from foolsgold.studies.overoptimization import Size
-from foolsgold.studies.poem_arm import StandardReward
+from foolsgold.studies.poem_arm import standard_reward
 from foolsgold.studies.poem_study import run_study
 from foolsgold.studies.poems_pipeline import PoemsPipeline, PoemsPlan
 from foolsgold.studies.poems_start import poems_plan, take_over
 from foolsgold.studies.progress import Stages
+from foolsgold.studies.standard_reward import StandardReward
 from foolsgold.training.rollouts import derived_seed
 from foolsgold.training.run_folder import RunFolder
 
@@ -139,7 +140,7 @@ class Gap:
         poems = self.plan.poems
         with self.stages.stage(f"reward model learns {poems.comparisons:,} comparisons", None) as tick:
             model = self.pipeline.reward_model(poems.comparisons, poems.layers, tick)
-            return StandardReward(self.pipeline, self.pipeline.reward(model))
+            return standard_reward(self.pipeline, self.pipeline.reward(model))
 
     def pool(self, proxy: StandardReward) -> GapPool:
         """Poems that no verifier has seen before, with every verifier's scores; pieces that are there are kept."""

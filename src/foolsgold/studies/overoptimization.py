@@ -18,7 +18,7 @@ from foolsgold.rewards.scoring import Scorer, WeightedReward
 from foolsgold.studies.arms import run_arms
 from foolsgold.studies.overoptimization_measure import Measured, PoolOfBest
 from foolsgold.studies.overoptimization_report import judge, sections
-from foolsgold.studies.poem_arm import Arm, ArmResult, StandardReward
+from foolsgold.studies.poem_arm import Arm, ArmResult, standard_reward
 from foolsgold.studies.poem_study import run_study
 from foolsgold.studies.poems_pipeline import PoemsPipeline, PoemsPlan
 from foolsgold.studies.progress import Stages
@@ -171,7 +171,7 @@ class Overoptimization:
             prompts = pipeline.world.prompts("train", plan.best_of_prompts, plan.poems.seed + 9)
             rows = [PromptRow(prompt, {}) for prompt in prompts]
             failures = self.folder.path / "failures"
-            proxy = Scorer([WeightedReward(StandardReward(pipeline, pipeline.reward(model)))], None, failures)
+            proxy = Scorer([WeightedReward(standard_reward(pipeline, pipeline.reward(model)))], None, failures)
             gold = Scorer([WeightedReward(pipeline.world.gold, name="gold")], None, failures)
             with self.stages.stage(f"best of {plan.best_of:,}", None) as tick:
                 pool = draw_pool(

@@ -24,6 +24,7 @@ from foolsgold.policies.tokenizer import encode_prompt
 from foolsgold.rewards.scoring import Scorer, WeightedReward
 from foolsgold.studies.poems_pipeline import PoemsPipeline, PoemsPlan
 from foolsgold.studies.progress import Stages
+from foolsgold.studies.standard_reward import StandardReward
 from foolsgold.training.batches import pad_pairs
 from foolsgold.training.datasets import PromptRow
 from foolsgold.training.kl_penalty import KLSettings
@@ -119,7 +120,7 @@ def run_arm(plan: PoemsPlan, arm: Arm, folder: Path, created: datetime) -> Path:
 
         model = pipeline.reward_model(arm.comparisons, arm.reward_layers, progress("reward model"))
         accuracy, truly = pipeline.accuracy(model)
-        proxy = StandardReward(pipeline, pipeline.reward(model))
+        proxy = standard_reward(pipeline, pipeline.reward(model))
         evaluations = _reinforce(pipeline, arm, proxy, here, progress("RL"))
         found = ArmResult(arm, accuracy.accuracy, float(truly.mean()), accuracy.n, evaluations)
     write_text(result, json.dumps(asdict(found)))
@@ -142,20 +143,10 @@ def ticking(here: Path) -> Callable[[str], Callable[[int, int], None]]:
     return progress
 
 
-class StandardReward:
+def standard_reward(pipeline: PoemsPipeline, reward: Callable[..., Any]) -> StandardReward:
     """A reward in standard deviations of its scores over the finetuned policy's poems, from their mean."""
-
-    __name__ = "proxy"
-
-    def __init__(self, pipeline: PoemsPipeline, reward: Callable[..., Any]):
-        self.reward = reward
-        prompts, texts, _ = pipeline.some_poems(4)
-        scores = np.array(reward(prompts=prompts, completions=texts))
-        self.mean, self.deviation = float(scores.mean()), float(scores.std())
-
-    def __call__(self, prompts: list[str], completions: list[str], **columns: Any) -> list[float | None]:
-        scores = np.array(self.reward(prompts=prompts, completions=completions))
-        return ((scores - self.mean) / self.deviation).tolist()
+    prompts, texts, _ = pipeline.some_poems(4)
+    return StandardReward(reward, prompts, texts)
 
 
 def _reinforce(
