@@ -38,3 +38,11 @@ class Quotes:
     title: str
     quotes: Sequence[Quote]
     intro: str = ""
+
+
+@dataclass(frozen=True)
+class CodeQuotes(Quotes):
+    """Programs and proofs side by side, with the layout that they were written in."""
+
+    template: ClassVar[str] = "code_quotes.html.j2"
+    assets: ClassVar[tuple[str, ...]] = ("quotes.css", "code_quotes.css")

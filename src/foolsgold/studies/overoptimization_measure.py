@@ -53,13 +53,21 @@ class Difference:
         return cls(float(lead.mean()), mean_interval(lead), len(lead))
 
 
-@dataclass(frozen=True)
-class Turn:
-    """An arm's gold at start, peak and end.
+def at_peak(gold: np.ndarray) -> np.ndarray:
+    """Gold `[P, K]` of K evaluations at their peak, `[P]`.
 
     The evaluation at which gold is highest on half of the prompts is measured on the other half, and the other way
     round: else the luck that made it the highest would count as height.
     """
+    found = np.empty(len(gold))
+    for half in (0, 1):
+        found[1 - half :: 2] = gold[1 - half :: 2, int(gold[half::2].mean(0).argmax())]
+    return found
+
+
+@dataclass(frozen=True)
+class Turn:
+    """An arm's gold at start, peak and end; see `at_peak`."""
 
     peak: Evaluation
     """Where gold is highest on all prompts."""
@@ -74,16 +82,12 @@ class Turn:
 
     @classmethod
     def of(cls, result: ArmResult) -> Turn:
-        gold, proxy = result.gold, result.proxy
-        at_peak = np.empty(len(gold))
-        for half in (0, 1):
-            chosen = int(gold[half::2].mean(0).argmax())
-            at_peak[1 - half :: 2] = gold[1 - half :: 2, chosen]
+        gold, proxy, peak = result.gold, result.proxy, at_peak(result.gold)
         return cls(
             peak=result.evaluations[int(gold.mean(0).argmax())],
             start=Difference.of(gold[:, 0], np.zeros(len(gold))),
-            rise=Difference.of(at_peak, gold[:, 0]),
-            fall=Difference.of(gold[:, -1], at_peak),
+            rise=Difference.of(peak, gold[:, 0]),
+            fall=Difference.of(gold[:, -1], peak),
             proxy=Difference.of(proxy[:, -1], proxy[:, 0]),
         )
 
