@@ -1,4 +1,9 @@
-"""Rewards as a command line names them: [NAME=]PLACE[@WEIGHT]."""
+"""Rewards as a command line names them: [NAME=]PLACE[@WEIGHT].
+
+A place is a reward model's folder or its name on the hub, a function as in `rewards.py:brevity`, or a verifier:
+`verifier:code` gives 1 for an answer that passes and 0 for one that does not, `verifier:code+partial` the share of
+its checks passed.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from foolsgold.policies.tokenizer import load_tokenizer
 from foolsgold.rewards.protocol import Reward, load_reward
 from foolsgold.rewards.scoring import WeightedReward
 from foolsgold.rewards.text_reward_model import TextReward, load_reward_model
+from foolsgold.rewards.verifiers.registry import PREFIX, load_verifier_reward
 
 SPEC = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)=)?(?P<place>.+?)(?:@(?P<weight>[-+]?[\d.]+(?:[eE][-+]?\d+)?))?")
 
@@ -23,12 +29,15 @@ def load_rewards(specs: Sequence[str], device: str = "cpu") -> list[WeightedRewa
       UserError: there is none, one is written differently, or it cannot be loaded.
     """
     if not specs:
-        raise UserError("--reward is missing; give a reward model's folder, or a function as in rewards.py:brevity")
+        raise UserError(
+            "--reward is missing; give a reward model's folder, a function as in rewards.py:brevity, or a verifier as "
+            "in verifier:code"
+        )
     return [load_weighted(spec, device) for spec in specs]
 
 
 def load_weighted(spec: str, device: str = "cpu") -> WeightedReward:
-    """One reward: a reward model's folder or name on the hub, or a function as `protocol.load_reward` takes it.
+    """One reward: a reward model, a function as `protocol.load_reward` takes it, or a verifier.
 
     Raises:
       UserError: it is written differently or cannot be loaded.
@@ -41,6 +50,8 @@ def load_weighted(spec: str, device: str = "cpu") -> WeightedReward:
 def absolute_spec(spec: str) -> str:
     """The same reward for a process in another folder."""
     place = _parts(spec)[1]
+    if place.startswith(PREFIX):
+        return spec
     path, colon, function = place.rpartition(":") if _is_function(place) else (place, "", "")
     return spec.replace(place, str(Path(path).resolve()) + colon + function, 1) if Path(path).exists() else spec
 
@@ -60,6 +71,8 @@ def _is_function(place: str) -> bool:
 
 
 def _load(place: str, name: str | None, device: str) -> Reward:
+    if place.startswith(PREFIX):
+        return load_verifier_reward(place)
     if _is_function(place):
         return load_reward(place)
     model: Any = load_reward_model(place).to(device)

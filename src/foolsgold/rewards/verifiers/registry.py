@@ -1,0 +1,45 @@
+"""Verifiers by the names under which a command line asks for them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, cast
+
+from foolsgold.errors import UserError
+from foolsgold.rewards.verifiers.verdict import Verifier, VerifierReward
+
+PREFIX = "verifier:"
+"""Begins the place of a reward that is a verifier."""
+PARTIAL = "+partial"
+"""Ends it where checks passed count by their share."""
+VERIFIERS = {
+    "annotations": "AnnotationsVerifier",
+    "code": "CodeVerifier",
+    "coq": "CoqVerifier",
+    "java": "JavaVerifier",
+    "lean": "LeanVerifier",
+    "maths": "MathsVerifier",
+}
+"""Name to class, which lies in the module of this name and is imported when it is asked for."""
+
+
+def load_verifier(name: str, **settings: Any) -> Verifier:
+    """The verifier called `name`, made with `settings`.
+
+    Raises:
+      UserError: there is none of this name, or what it needs is not installed.
+    """
+    if name not in VERIFIERS:
+        raise UserError(f"there is no verifier {name!r}; choose one of: {', '.join(VERIFIERS)}")
+    module = importlib.import_module(f"foolsgold.rewards.verifiers.{name}")
+    return cast(Verifier, getattr(module, VERIFIERS[name])(**settings))
+
+
+def load_verifier_reward(place: str) -> VerifierReward:
+    """The reward that `verifier:NAME` or `verifier:NAME+partial` stands for.
+
+    Raises:
+      UserError: as for `load_verifier`.
+    """
+    name = place.removeprefix(PREFIX)
+    return VerifierReward(load_verifier(name.removesuffix(PARTIAL)), partial=name.endswith(PARTIAL))
