@@ -1,0 +1,82 @@
+"""What the study `real_rl` runs: everything that follows from its dial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from foolsgold.studies.real_rl_arm import Arm
+from foolsgold.studies.real_rl_pipeline import ProblemsPlan
+
+World = Literal["java", "code", "annotations"]
+
+FINETUNING, RL = 0.3, 0.55
+"""Shares of the time; the rest is for answers, comparisons, the reward model and what is measured."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A world's settings, and what a step takes on two cores (AMD EPYC, Zen 5), by which minutes become steps."""
+
+    finetuning_s: float
+    """A step of finetuning, seconds."""
+    rl_s: float
+    """A step of RL, in seconds, of the slower arm, both running side by side."""
+    max_new_tokens: int
+    width: int = 128
+    layers: int = 4
+    vocabulary: int = 512
+    finetuning_rate: float = 2e-3
+    learning_rate: float = 2e-4
+    partial: bool = False
+
+
+TABLE: dict[World, Table] = {
+    "java": Table(finetuning_s=0.25, rl_s=1.6, max_new_tokens=96),
+    "code": Table(finetuning_s=0.25, rl_s=1.6, max_new_tokens=96),
+    "annotations": Table(finetuning_s=0.25, rl_s=1.6, max_new_tokens=64),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Printed, and stored with the run."""
+
+    minutes: float
+    problems: ProblemsPlan
+    arms: tuple[Arm, Arm]
+    """On the verifier, on the reward model; the same otherwise."""
+
+    @classmethod
+    def of(cls, world: World, minutes: float, seed: int) -> Plan:
+        """By the table and not by the clock, so that a plan gives the same numbers whatever else the machine does."""
+        table = TABLE[world]
+        seconds = 60 * minutes
+        steps = max(20, round(RL * seconds / table.rl_s))
+        finetuning = max(50, round(FINETUNING * seconds / table.finetuning_s))
+        # A short run has fewer of all that its stages make.
+        part = min(1.0, minutes / 20)
+        problems = ProblemsPlan(
+            seed=seed,
+            world=world,
+            width=table.width,
+            layers=table.layers,
+            vocabulary=table.vocabulary,
+            max_new_tokens=table.max_new_tokens,
+            demonstrations=min(60_000, 32 * finetuning),
+            finetuning_steps=finetuning,
+            finetuning_rate=table.finetuning_rate,
+            asked=max(64, round(1_000 * part)),
+            comparisons=max(500, round(6_000 * part)),
+            reward_steps=max(30, round(180 * part)),
+            problems=4_000,
+        )
+        every = max(1, steps // 12)
+        usual = Arm("verifier", "verifier", steps, every, partial=table.partial, learning_rate=table.learning_rate)
+        return cls(minutes, problems, (usual, usual.paid_by("reviewers")))
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Plan:
+        """The plan of a stored run."""
+        first, second = (Arm(**arm) for arm in data["arms"])
+        return cls(data["minutes"], ProblemsPlan(**data["problems"]), (first, second))
