@@ -133,7 +133,8 @@ def _operation(name: str, arguments: list[Term]) -> Term:
         for argument in arguments:
             if argument.sort != "Bool":
                 raise ValueError(f"{name} is applied to a number; it wants a truth value")
-        return applied(name, *arguments) if len(arguments) > 1 else arguments[0]
+        # Conjunctions inside are not opened: `let` may share them many times over.
+        return Apply(name, tuple(arguments)) if len(arguments) > 1 else arguments[0]
     if name == "-" and len(arguments) == 1:
         only = arguments[0]
         return Constant(-only.value) if isinstance(only, Constant) else _applied("neg", arguments, 1)

@@ -10,22 +10,13 @@ from foolsgold.environments.loops.conditions import Condition
 from foolsgold.environments.loops.smtlib import write_assertions
 from foolsgold.environments.loops.terms import Term, evaluate, negation, variables_of
 from foolsgold.errors import UserError
+from foolsgold.rewards.verifiers.annotations_workers import Effort
 from foolsgold.rewards.verifiers.verdict import VerifierFailure
 
 try:
     import z3
 except ImportError as error:
     raise UserError("invariants are proved by z3; install it with: pip install foolsgold[verifiers]") from error
-
-
-@dataclass(frozen=True)
-class Effort:
-    """What one question may cost."""
-
-    steps: int = 1_000_000
-    """Of z3's own count of work (rlimit), which is the same on every machine; some 1 to 3 seconds."""
-    wall_ms: int = 10_000
-    """A second limit, for work that z3 does not count."""
 
 
 @dataclass(frozen=True)
