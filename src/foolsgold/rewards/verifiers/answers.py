@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from foolsgold.policies.messages import plain
@@ -93,7 +93,7 @@ def fenced_blocks(text: str, languages: Sequence[str] = PYTHON) -> list[str]:
             if found:
                 fence, wanted, lines = found[1], found[2].lower() in languages, []
         elif found and found[1].startswith(fence) and not found[2]:
-            blocks += ["\n".join(lines) + "\n"] if wanted else []
+            blocks += ["".join(line + "\n" for line in lines)] if wanted else []
             fence = ""
         else:
             lines.append(line)
@@ -115,7 +115,7 @@ def _first(parts: Sequence[str], entry: str | None) -> str:
         begin = part if part.lstrip("\n")[:1].isspace() else _from_first_code(part)
         for code in dict.fromkeys((part, begin)):
             try:
-                return _compiled(code, entry, 1)
+                return _compiled(code, entry)
             except NoCode as failure:
                 failures.append(failure)
     raise failures[0]
@@ -128,11 +128,11 @@ def _continued(given: str, parts: Sequence[str], entry: str) -> str:
       NoCode: of the first part, as none will do.
     """
     failures = []
-    least = given.count("\n") + 1
+    end = given.count("\n") + 1, len(given.rpartition("\n")[2].encode())
     for part in parts:
         for code in (given + part, given + _INDENT + part.lstrip(" ")):
             try:
-                return _compiled(code, entry, least)
+                return _compiled(code, entry, end)
             except NoCode as failure:
                 failures.append(failure)
     raise failures[0]
@@ -144,15 +144,18 @@ def _from_first_code(text: str) -> str:
     return "\n".join(lines[first:])
 
 
-def _compiled(code: str, entry: str | None, least: int) -> str:
-    """`code` without the prose at its end; at least its first `least` lines stay.
+def _compiled(code: str, entry: str | None, given: tuple[int, int] = (1, 0)) -> str:
+    """`code` without the prose at its end.
 
     A cut is made where a line begins at the margin, so a function that is broken goes as a whole and is not mended.
+
+    Args:
+      given: last line of it that the prompt gave, and how many bytes of that; `entry` must end behind.
 
     Raises:
       NoCode: it does not compile, or lacks `entry`.
     """
-    lines, problem = code.split("\n"), ""
+    lines, problem, least = code.split("\n"), "", given[0]
     for _ in range(_CUTS):
         try:
             # Not ast.parse alone, which takes a `return` outside of a function.
@@ -169,9 +172,9 @@ def _compiled(code: str, entry: str | None, least: int) -> str:
         except (ValueError, RecursionError, MemoryError) as error:
             raise NoCode(f"it does not compile: {error}") from None
         else:
-            if entry is not None and entry not in _bound(tree):
+            if entry is not None and not any(end > given for end in _ends(tree, entry)):
                 raise NoCode(f"it does not compile: {problem}" if problem else f"it does not define {entry}")
-            return "\n".join(lines[: _end_of_code(tree) or len(lines)]) + "\n"
+            return "\n".join(lines[: _end_of_code(tree) or len(lines)]).rstrip("\n") + "\n"
     raise NoCode(f"it does not compile: {problem}")
 
 
@@ -179,17 +182,15 @@ def _at_margin(line: str) -> bool:
     return bool(line) and not line[0].isspace()
 
 
-def _bound(tree: ast.Module) -> set[str]:
-    """Names that the program gives something to, functions and imports included."""
-    names = set()
+def _ends(tree: ast.Module, name: str) -> Iterator[tuple[int, int]]:
+    """Line and byte where each statement ends that gives `name` something, be it a function or an import."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, ast.alias):
-            names.add(node.asname or node.name)
-    return names
+        if (
+            (isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name)
+            or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == name)
+            or (isinstance(node, ast.alias) and (node.asname or node.name) == name)
+        ):
+            yield node.end_lineno or 0, node.end_col_offset or 0
 
 
 def _end_of_code(tree: ast.Module) -> int | None:

@@ -43,6 +43,11 @@ class CodeVerifier:
         self._sandbox = sandbox
         self.limits = limits or Limits()
 
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any], **settings: Any) -> CodeVerifier:
+        """The verifier that came to a verdict, made with further `settings`."""
+        return cls(limits=Limits(**record["limits"]), **settings)
+
     def verdicts(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[Verdict]:
         """One verdict an answer.
 

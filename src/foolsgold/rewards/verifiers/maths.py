@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +31,9 @@ _NUMBER = re.compile(
     r"(?P<sign>[-+−]?)\s*(?:\\?\$)?\s*(?P<whole>\d{1,3}(?:,\d{3})+|\d*)(?P<part>\.\d+)?\.?\s*"
     r"(?:/\s*(?P<below>\d+))?\s*(?P<per_cent>\\?%)?"
 )
+_WORDS = re.compile(r"(?=.{4})[A-Za-z]{2,}(?:[ '][A-Za-z]{2,})*")
+"""Answers that are no products of letters, which would be equal in any order."""
+_WRAPPED = re.compile(r"\\(?:text|textbf|mathrm|mbox)\{([^{}]*)\}")
 
 
 class MathsVerifier:
@@ -40,8 +43,9 @@ class MathsVerifier:
     holds, else what follows the last `####`, else the last `A:`, `Answer:` or `answer is`; a line without any of them
     is an answer as it stands.
 
-    An answer must be worked out: where a number is right, `6 \cdot 7` and an integral are wrong whatever their value,
-    else the question could be given back. Decimals are compared to six places, 42 % is taken for 42 and for 0.42.
+    Decimals are compared to six places, 42 % is taken for 42 and for 0.42, words may begin with capital letters or
+    not. An answer must be worked out: where a number is right, `6 \cdot 7` and an integral are wrong whatever their
+    value, else the question could be given back.
     """
 
     name = "maths"
@@ -52,6 +56,11 @@ class MathsVerifier:
           seconds: what comparing one answer may take.
         """
         self.seconds = seconds
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> MathsVerifier:
+        """The verifier that came to a verdict."""
+        return cls(**record["limits"])
 
     def verdicts(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[Verdict]:
         """One verdict an answer.
@@ -89,6 +98,9 @@ class MathsVerifier:
         values = plain_values(gold), plain_values(answer)
         if all(values):
             return ("passed", "") if values[0] & values[1] else ("wrong", f"expected {gold}")
+        if _WORDS.fullmatch(_unwrapped(gold)):
+            same = _unwrapped(gold).casefold() == _unwrapped(answer).casefold()
+            return ("passed", "") if same else ("wrong", f"expected {gold}")
         return _compared(gold, answer, self.seconds)
 
 
@@ -137,6 +149,10 @@ def _bare(text: str) -> str:
         if text.startswith(begin) and text.endswith(end) and len(text) > len(begin + end):
             return text[len(begin) : -len(end)].strip()
     return text
+
+
+def _unwrapped(text: str) -> str:
+    return _spaced(_WRAPPED.sub(r"\1", text))
 
 
 def _spaced(text: str) -> str:

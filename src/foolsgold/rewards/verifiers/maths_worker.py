@@ -92,12 +92,19 @@ def _is_number(value: Any) -> bool:
         return value.lhs.is_Symbol and _is_number(value.rhs)
     if isinstance(value, sympy.FiniteSet):
         return len(value) == 1 and _is_number(value.args[0])
+    if _is_power_of_ten(value):
+        return True
     if isinstance(value, sympy.Mul) and len(value.args) == 2:
         number, unit = value.args
-        power = isinstance(unit, sympy.Pow) and unit.base == 10 and unit.exp.is_Integer
         per_cent = isinstance(unit, sympy.UnevaluatedExpr) and unit.args[0] == sympy.Rational(1, 100)
-        return bool(number.is_Number) and (power or per_cent or unit == 10)
+        return bool(number.is_Number) and (per_cent or unit == 10 or _is_power_of_ten(unit))
     return bool(value.is_Number)
+
+
+def _is_power_of_ten(value: Any) -> bool:
+    import sympy
+
+    return isinstance(value, sympy.Pow) and value.base == 10 and bool(value.exp.is_Integer)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Any, cast
 
 from foolsgold.errors import UserError
@@ -29,10 +30,18 @@ def load_verifier(name: str, **settings: Any) -> Verifier:
     Raises:
       UserError: there is none of this name, or what it needs is not installed.
     """
-    if name not in VERIFIERS:
-        raise UserError(f"there is no verifier {name!r}; choose one of: {', '.join(VERIFIERS)}")
-    module = importlib.import_module(f"foolsgold.rewards.verifiers.{name}")
-    return cast(Verifier, getattr(module, VERIFIERS[name])(**settings))
+    return cast(Verifier, _class(name)(**settings))
+
+
+def verifier_of(record: Mapping[str, Any], **settings: Any) -> Verifier:
+    """The verifier that made a verdict's `record`, with the limits that it had then where it keeps them.
+
+    Raises:
+      UserError: as for `load_verifier`.
+    """
+    found = _class(str(record.get("verifier")))
+    made = found.of_record(record, **settings) if hasattr(found, "of_record") else found(**settings)
+    return cast(Verifier, made)
 
 
 def load_verifier_reward(place: str) -> VerifierReward:
@@ -43,3 +52,9 @@ def load_verifier_reward(place: str) -> VerifierReward:
     """
     name = place.removeprefix(PREFIX)
     return VerifierReward(load_verifier(name.removesuffix(PARTIAL)), partial=name.endswith(PARTIAL))
+
+
+def _class(name: str) -> Any:
+    if name not in VERIFIERS:
+        raise UserError(f"there is no verifier {name!r}; choose one of: {', '.join(VERIFIERS)}")
+    return getattr(importlib.import_module(f"foolsgold.rewards.verifiers.{name}"), VERIFIERS[name])
