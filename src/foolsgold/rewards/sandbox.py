@@ -1,18 +1,20 @@
-"""Runs untrusted Python programs, many at a time, where they can harm nothing."""
+"""Runs untrusted Python programs, many at a time, where they can harm nothing.
+
+A warm pool: each worker is a fork server inside a bubblewrap of its own (`sandbox_server`), and each job a fork of it
+in namespaces of its own. What it stops, and what it does not, is in docs/sandbox.md.
+"""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
-import time
+import atexit
+import os
+import queue
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from pathlib import Path
+from concurrent.futures import Future
 
-from foolsgold.rewards import sandbox_values as values
+from foolsgold.errors import UserError
+from foolsgold.rewards.sandbox_bubblewrap import sandboxed
 from foolsgold.rewards.sandbox_jobs import (
     Calls,
     CallsResult,
@@ -27,6 +29,9 @@ from foolsgold.rewards.sandbox_jobs import (
     Tests,
     TestsResult,
 )
+from foolsgold.rewards.sandbox_requests import request_of, result_of
+from foolsgold.rewards.sandbox_worker import Reply, Request, ServerLost, Worker
+from foolsgold.rewards.verifiers.verdict import VerifierFailure
 
 __all__ = [
     "Calls",
@@ -46,69 +51,68 @@ __all__ = [
     "shared_sandbox",
 ]
 
-_TESTS = """
-import json, sys
-out = sys.stdout; sys.stdout = sys.stderr
-job = json.load(sys.stdin)
-def run():
-    space = {"__name__": "candidate"}
-    try:
-        exec(job["source"], space)
-        entry = space[job["entry"]]
-    except BaseException as e:
-        return [["raised", f"{type(e).__name__}: {e}"]] * len(job["tests"])
-    trusted = {"__name__": "tests"}
-    found = []
-    exec(job["preamble"], trusted)
-    trusted.update({job["entry"]: entry, "candidate": entry})
-    for test in job["tests"]:
-        try:
-            exec(test, trusted)
-            found.append(["passed", ""])
-        except AssertionError as e:
-            found.append(["failed", f"{test}: {e}"])
-        except BaseException as e:
-            found.append(["raised", f"{test}: {type(e).__name__}: {e}"])
-    return found
-json.dump(run(), out)
-"""
-_CALLS = """
-import json, sys
-import sandbox_values as values
-out = sys.stdout; sys.stdout = sys.stderr
-job = json.load(sys.stdin)
-space = {"__name__": "candidate"}
-error = None
-try:
-    exec(job["source"], space)
-    entry = space[job["entry"]]
-except BaseException as e:
-    error = e
-found = []
-for call in values.loads(job["calls"]):
-    try:
-        if error: raise error
-        value = entry(*call)
-        found.append({"value": values.dumps(value), "arguments": values.dumps(list(call))})
-    except BaseException as e:
-        found.append({"raised": type(e).__name__, "message": str(e), "arguments": values.dumps([])})
-json.dump(found, out)
-"""
+TRIES = 2
+"""Servers that a job may take down before it is said to have died."""
+LOST = Reply("died")
+Task = tuple[Job, Request, "Future[Result]"]
 
 
 class Sandbox:
     """A pool of workers; a context manager, safe to use from several threads."""
 
     def __init__(self, limits: Limits = Limits(), workers: int | None = None, unsafe_subprocess: bool = False):
+        """
+        Args:
+          limits: of jobs that bring none.
+          workers: jobs at a time; None: one for each processor that this process may use.
+          unsafe_subprocess: without bubblewrap, in plain processes that are limited in processor time, clock, memory of
+            each process and output only: they can read and write what this process can. Only for programs you trust.
+
+        Raises:
+          UserError: bubblewrap, its Python or the filter of system calls is missing, or the system forbids them.
+        """
         self.limits = limits
-        self._pool = ThreadPoolExecutor(workers or 2)
+        self._unsafe = unsafe_subprocess
+        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._closed = False
+        self._workers: set[Worker] = set()
+        self._proven = False
+        """Whether a worker has ever started."""
+        self._threads = [
+            threading.Thread(target=self._work, name=f"sandbox-{number}", daemon=True)
+            for number in range(workers or _processors())
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def run(self, jobs: Sequence[Job]) -> list[Result]:
-        """One result a job, in the order of `jobs`."""
-        return list(self._pool.map(self._one, jobs))
+        """Run the jobs, as many at a time as there are workers; results come in the order of `jobs`.
+
+        Raises:
+          VerifierFailure: the sandbox itself failed, or was closed meanwhile.
+          UserError: the system has no sandbox, or the trusted part of a job is no Python.
+          TypeError: an argument of `Calls` is no plain data.
+        """
+        if self._closed:
+            raise VerifierFailure("the sandbox is closed")
+        tasks: list[Task] = [(job, request_of(job, self.limits), Future()) for job in jobs]
+        for task in tasks:
+            self._tasks.put(task)
+        try:
+            return [result.result() for _, _, result in tasks]
+        finally:
+            for _, _, result in tasks:
+                result.cancel()  # after an error or Ctrl-C the rest is not begun
 
     def close(self) -> None:
-        self._pool.shutdown()
+        """End all workers and all that runs in them."""
+        self._closed = True
+        for _ in self._threads:
+            self._tasks.put(None)
+        for worker in list(self._workers):
+            worker.close()
+        for thread in self._threads:
+            thread.join()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -116,76 +120,69 @@ class Sandbox:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _one(self, job: Job) -> Result:
-        limits = job.limits or self.limits
-        began = time.monotonic()
-        if isinstance(job, Program):
-            status, code, out, err = _python(job.source, job.stdin, limits)
-            return ProgramResult(status, code, out, err, time.monotonic() - began)
-        if isinstance(job, Tests):
-            asked = json.dumps(
-                {"source": job.source, "entry": job.entry, "tests": list(job.tests), "preamble": job.preamble}
-            )
-            status, code, out, err = _python(_TESTS, asked, limits)
-            if not out:
-                return TestsResult(
-                    status if status != "ended" else "died",
-                    ["timeout" if status == "timeout" else "raised"] * len(job.tests),
-                    err[-200:],
-                )
-            found = json.loads(out)
-            return TestsResult(status, [r for r, _ in found], next((d for r, d in found if r != "passed"), ""))
-        asked = json.dumps(
-            {"source": job.source, "entry": job.entry, "calls": values.dumps([list(c) for c in job.calls])}
-        )
-        status, code, out, err = _python(_CALLS, asked, limits)
-        if not out:
-            lost = Returned(
-                raised="" if status == "timeout" else "RuntimeError", message=err[-200:], timeout=status == "timeout"
-            )
-            return CallsResult(status if status != "ended" else "died", [lost] * len(job.calls), err[-200:])
-        back = []
-        for each in json.loads(out):
-            arguments = values.loads(each["arguments"])
-            if "raised" in each:
-                back.append(Returned(None, arguments, each["raised"], each["message"]))
-            else:
-                back.append(Returned(values.loads(each["value"]), arguments))
-        return CallsResult(status, back)
+    def _work(self) -> None:
+        """Of one thread: its worker lives no longer than it does."""
+        worker: Worker | None = None
+        while task := self._tasks.get():
+            job, request, result = task
+            if not result.set_running_or_notify_cancel():
+                continue
+            try:
+                reply = None
+                for _ in range(TRIES):
+                    worker = worker or self._hired()
+                    try:
+                        reply = worker.ask(request)
+                        break
+                    except ServerLost:
+                        self._dismiss(worker)
+                        worker = None
+                result.set_result(result_of(job, reply or LOST))
+            except BaseException as error:
+                result.set_exception(error)
+        if worker:
+            self._dismiss(worker)
 
+    def _hired(self) -> Worker:
+        """A new worker.
 
-def _python(source: str, stdin: str, limits: Limits) -> tuple[Status, int | None, str, str]:
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "program.py").write_text(source)
-        (Path(folder) / "sandbox_values.py").write_text(Path(values.__file__).read_text())
-        readable = [Path(folder), Path(sys.base_prefix)]
-        argv = sandboxed(
-            [str(Path(sys.base_prefix) / "bin" / "python3"), f"{folder}/program.py"], limits=limits, readable=readable
-        )
+        Raises:
+          UserError, VerifierFailure: there is none; the second where there has been one before.
+        """
+        if self._closed:
+            raise VerifierFailure("the sandbox was closed before the job was done")
         try:
-            done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=limits.wall_s, env={})
-        except subprocess.TimeoutExpired:
-            return "timeout", None, "", ""
-    return "ended", done.returncode, done.stdout, done.stderr
+            worker = Worker(self._unsafe)
+        except ServerLost as error:
+            if self._proven:
+                raise VerifierFailure(f"the sandbox did not start again: {error}") from error
+            raise UserError(
+                f"bubblewrap cannot make a sandbox on this machine: {error}; see docs/sandbox.md"
+            ) from error
+        self._proven = True
+        self._workers.add(worker)
+        if self._closed:
+            worker.close()  # `close` may have looked before it was there
+        return worker
+
+    def _dismiss(self, worker: Worker) -> None:
+        self._workers.discard(worker)
+        worker.close()
 
 
-@cache
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_shared: dict[int, Sandbox] = {}
+_shared_lock = threading.Lock()
+
+
 def shared_sandbox() -> Sandbox:
     """The one of this process, made on first use and closed at its exit."""
-    return Sandbox()
-
-
-def sandboxed(argv: Sequence[str], *, limits: Limits, readable: Sequence[Path] = ()) -> list[str]:
-    """The command line that runs `argv` under bubblewrap: no network, a read-only system, a small /tmp to write in.
-
-    Args:
-      readable: files and folders beside /usr that it may read.
-    """
-    shown = [part for path in readable for part in ("--ro-bind", str(path), str(path))]
-    return [
-        "/usr/bin/bwrap", "--unshare-all", "--die-with-parent", "--new-session",
-        "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
-        "--symlink", "usr/bin", "/bin", "--proc", "/proc", "--dev", "/dev",
-        "--size", str(limits.disk_mb << 20), "--tmpfs", "/tmp", *shown, "--chdir", "/tmp",
-        "--setenv", "PATH", "/usr/bin", "--remount-ro", "/", "--remount-ro", "/dev", "--", *argv,
-    ]  # fmt: skip
+    with _shared_lock:
+        process = os.getpid()
+        if process not in _shared:  # a forked child has no threads to run the one of its parent
+            _shared[process] = Sandbox()
+            atexit.register(_shared[process].close)
+        return _shared[process]

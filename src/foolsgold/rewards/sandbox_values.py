@@ -97,7 +97,7 @@ def _unknown(tag):
 
 def _unpacked_dict(body):
     keys = _distinct([_unpacked(key) for key, _ in body])
-    return dict(zip(keys, [_unpacked(value) for _, value in body]))
+    return dict(zip(keys, [_unpacked(value) for _, value in body], strict=True))
 
 
 def _distinct(keys):
