@@ -1,0 +1,284 @@
+"""Proofs checked by Coq: tactics are sent to `coqtop` one by one, and the statement never leaves our hands.
+
+A completion can only hold tactics. Each sentence must begin with a tactic that is allowed, so there is no way to an
+axiom, a notation, an option or another theorem; and at the end Coq's kernel checks the proof of *our* statement
+(`Qed`), which must rest on no axiom (`Print Assumptions`).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from foolsgold.errors import UserError
+from foolsgold.rewards.sandbox import Limits, sandboxed
+from foolsgold.rewards.verifiers.proof_sessions import Failure, ProofSession, ProofVerifier, State, words
+from foolsgold.rewards.verifiers.tool_process import NoAnswer, ToolProcess
+from foolsgold.rewards.verifiers.verdict import Verdict, VerifierFailure
+
+STEPS = words(
+    "intro intros split left right exact assumption apply destruct exfalso specialize assert constructor exists"
+)
+"""Tactics that take one step of a proof and look for nothing."""
+
+AUTOMATION = STEPS | words(
+    """
+    absurd auto autorewrite case cbn cbv change clear compute congruence contradiction cut
+    discriminate do easy eassumption eapply eassert eauto econstructor edestruct eexact eexists eleft elim enough eright
+    erewrite esplit exact_no_check f_equal field firstorder first fold generalize hnf induction injection intuition
+    inversion lapply lazymatch lia lra match nia now nra omega pose progress red refine reflexivity remember rename
+    repeat replace revert rewrite ring rtauto set simpl simple solve subst symmetry tauto transitivity trivial try
+    unfold
+    """
+)
+"""Also tactics that search and those that combine others."""
+
+_FORBIDDEN = words("admit give_up idtac fail gfail external ltac ltac2 native_compute vm_compute prompt time")
+"""Words that have no place anywhere in a tactic: they leave gaps, print, or run more than a tactic."""
+
+_HIDING = re.compile(r'"|\(\*|\.\.|#')
+"""Strings, comments, `...` and attributes: what follows may not be what it looks like."""
+
+_SELECTOR = re.compile(r"^(?:\d+|all|par|!)\s*:\s*")
+
+_COMBINING = re.compile(r";|\b(?:by|using|with)\b|\$|:=|%")
+"""What lets one sentence hold several tactics or reach beyond the goal; `STEPS` alone allows none of it."""
+
+_PROMPT = re.compile(r"<prompt>(\w+) < (\d+) \|[^|]*\| \d+ < </prompt>$")
+_INFORMATION = re.compile(r"<infomsg>.*?</infomsg>", re.DOTALL)
+_BULLET = re.compile(r"\s*([-+*]+|[{}])")
+_WORD = re.compile(r"[A-Za-z_][\w']*")
+_NAME = "the_theorem"
+_LIMITS = Limits(cpu_s=36_000, wall_s=36_000, memory_mb=2048, output_bytes=1 << 40)
+"""Of the whole life of a coqtop; it is ended when one tactic takes too long."""
+CLOSED = "Closed under the global context"
+
+
+def sentences(script: str) -> list[str]:
+    """A script cut after each full stop that ends a sentence; bullets and braces are sentences of their own.
+
+    `Proof.` at the beginning and `Qed.` at the end are taken away: both are the verifier's.
+    """
+    script = re.sub(r"^\s*Proof\s*\.(?=\s|$)", "", script)
+    script = re.sub(r"(^|\s)Qed\s*\.\s*$", "", script)
+    found: list[str] = []
+    while script.strip():
+        bullet = _BULLET.match(script)
+        if bullet:
+            found.append(bullet[1])
+            script = script[bullet.end() :]
+            continue
+        sentence, stop, script = re.split(r"(\.)(?=\s|$)", script, maxsplit=1) if _ends(script) else (script, "", "")
+        found.append(" ".join(sentence.split()) + stop)
+    return found
+
+
+def _ends(script: str) -> bool:
+    return re.search(r"\.(?=\s|$)", script) is not None
+
+
+def refusal(sentence: str, tactics: Collection[str] = AUTOMATION) -> Failure | None:
+    """Why a sentence is not sent to Coq: refused where it would do more than prove, invalid where it is no tactic.
+
+    Args:
+      tactics: those that may be used; with only those of `STEPS`, a sentence holds exactly one tactic.
+    """
+    if _BULLET.fullmatch(sentence):
+        return None
+    if not sentence.isascii() or not sentence.isprintable():
+        return Failure("invalid", "only printable ASCII can be a tactic")
+    if not sentence.endswith("."):
+        return Failure("invalid", "the sentence does not end with a full stop")
+    hiding = _HIDING.search(sentence)
+    if hiding:
+        return Failure("refused", f"{hiding[0]!r} has no place in a proof")
+    words = _WORD.findall(sentence)
+    forbidden = _FORBIDDEN.intersection(words)
+    if STEPS.issuperset(tactics):
+        forbidden |= (AUTOMATION - STEPS).intersection(words)
+        forbidden |= set(_COMBINING.findall(_SELECTOR.sub("", sentence)))
+    if forbidden:
+        return Failure("refused", f"{min(forbidden)!r} may not be used")
+    head = _WORD.match(_SELECTOR.sub("", sentence).lstrip("(["))
+    if head is not None and head[0] in tactics:
+        return None
+    command = head is not None and head[0][0].isupper()
+    return Failure("refused" if command else "invalid", f"{head[0] if head else sentence[:20]!r} is no tactic to use")
+
+
+@dataclass(frozen=True)
+class _Reply:
+    text: str
+    theorem: str
+    """The open theorem, `Coq` outside of one."""
+    id: int
+
+
+class CoqSession(ProofSession):
+    """One `coqtop`; a state of it is reached again by going back to the last common step and replaying the rest."""
+
+    def __init__(self, modules: Sequence[str] = (), tactics: Collection[str] = AUTOMATION, step_s: float = 2.0):
+        """
+        Args:
+          modules: of Coq's library, required before all else, such as `Lia`.
+          tactics: those that may be used.
+          step_s: seconds that a tactic may take.
+        """
+        self.tool = "coq"
+        self._modules, self._tactics, self._step_s = tuple(modules), tactics, step_s
+        self._process: ToolProcess | None = None
+        self._base = 0
+        self._statement = ""
+        self._path: list[tuple[str, int]] = []
+        """Tactics that Coq has taken, and the number of the state before each."""
+        self._id = 0
+
+    def start(self, statement: str) -> State:
+        return self._state(statement, (), self._open(statement))
+
+    def apply(self, state: State, tactic: str) -> State | Failure:
+        refused = refusal(tactic, self._tactics)
+        if refused is not None:
+            return refused
+        self._go_to(state)
+        before = self._id
+        try:
+            reply = self._send(tactic)
+        except NoAnswer as error:
+            return Failure("timeout", str(error))
+        if reply.id == before:
+            return _failure(reply.text)
+        self._path.append((tactic, before))
+        return self._state(state.statement, (*state.script, tactic), reply)
+
+    def finish(self, state: State) -> Verdict:
+        script = " ".join(state.script)
+        if not state.solved:
+            left = f"{len(state.goals)} goals are left" if len(state.goals) > 1 else "a goal is left"
+            return self.verdict("wrong", left, state.statement, script)
+        self._go_to(state)
+        try:
+            before, reply = self._id, self._send("Qed.")
+            if reply.id == before or reply.theorem != "Coq":
+                return self.verdict("wrong", _failure(reply.text).detail, state.statement, script)
+            assumptions = " ".join(self._send(f"Print Assumptions {_NAME}.").text.split())
+        except NoAnswer as error:
+            return self.verdict("timeout", str(error), state.statement, script)
+        finally:
+            self._statement = ""  # the theorem is closed; the next call opens its own
+        if assumptions != CLOSED:
+            return self.verdict("refused", assumptions, state.statement, script, assumptions=assumptions)
+        return self.verdict("passed", "", state.statement, script, assumptions=assumptions)
+
+    def sentences(self, script: str) -> list[str]:
+        return sentences(script)
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+            self._statement = ""
+
+    def _open(self, statement: str) -> _Reply:
+        if not statement.isascii() or not statement.isprintable() or _ends(statement) or "(*" in statement:
+            raise UserError(f"{statement!r} is not one Coq statement on one line, such as (p q : Prop) : p -> q -> p")
+        try:
+            reply = self._opened(statement)
+        except NoAnswer:  # the process may have died unseen; a new one gets its chance
+            try:
+                reply = self._opened(statement)
+            except NoAnswer as error:
+                raise VerifierFailure(f"coqtop does not answer: {error}") from error
+        if reply.theorem != _NAME:
+            raise UserError(f"Coq does not take {statement!r} as a statement: {_failure(reply.text).detail}")
+        self._statement, self._path = statement, []
+        return reply
+
+    def _opened(self, statement: str) -> _Reply:
+        if self._process is None:
+            self._launch()
+        self._send(f"BackTo {self._base}.")
+        return self._send(f"Theorem {_NAME} {statement}.")
+
+    def _launch(self) -> None:
+        coqtop = shutil.which("coqtop")
+        if coqtop is None:
+            raise VerifierFailure("coqtop is missing; install Coq, on Debian with: apt install coq")
+        prefix = Path(coqtop).resolve().parents[1]
+        configuration = Path("/etc/ocamlfind.conf")  # Debian's coqtop does not start without
+        readable = [path for path in (prefix, configuration) if path.exists() and path != Path("/usr")]
+        self._process = ToolProcess(sandboxed([coqtop, "-emacs", "-q"], limits=_LIMITS, readable=readable))
+        banner = self._read("", 30.0)
+        self.tool = " ".join(banner.text.split()[2:4]).lower()
+        self._send(f"Set Default Timeout {max(1, round(self._step_s))}.")
+        for module in self._modules:
+            before = self._id
+            if self._read(f"Require Import {module}.", 30.0).id == before:
+                self.close()
+                raise UserError(f"Coq has no module {module!r}; name modules of its library, such as Lia")
+        self._base = self._id
+
+    def _send(self, sentence: str) -> _Reply:
+        return self._read(sentence, self._step_s + 1.0)
+
+    def _read(self, sentence: str, limit_s: float) -> _Reply:
+        assert self._process is not None
+        try:
+            answer = self._process.ask(sentence, lambda said: said.endswith(b"</prompt>"), limit_s)
+        except NoAnswer:
+            self.close()
+            raise
+        prompt = _PROMPT.search(answer)
+        if prompt is None or answer.count("<prompt>") != 1:
+            self.close()
+            raise NoAnswer("coqtop answered with more than one prompt")
+        self._id = int(prompt[2])
+        return _Reply(_INFORMATION.sub("", answer[: prompt.start()]).strip(), prompt[1], self._id)
+
+    def _go_to(self, state: State) -> None:
+        if self._process is None or self._statement != state.statement:
+            self._open(state.statement)
+        common = 0
+        for (done, _), wanted in zip(self._path, state.script, strict=False):
+            if done != wanted:
+                break
+            common += 1
+        try:
+            if common < len(self._path):
+                self._send(f"BackTo {self._path[common][1]}.")
+                del self._path[common:]
+            for tactic in state.script[common:]:
+                before = self._id
+                self._send(tactic)
+                self._path.append((tactic, before))
+        except NoAnswer as error:
+            raise VerifierFailure(f"coqtop did not take again what it had taken before: {error}") from error
+
+    def _state(self, statement: str, script: tuple[str, ...], reply: _Reply) -> State:
+        return State(statement, script, _goals(reply.text), reply.text == "No more goals.")
+
+
+def _goals(text: str) -> tuple[str, ...]:
+    """Coq shows the first goal with its hypotheses, and of the others what is to be shown."""
+    if text == "No more goals.":
+        return ()
+    first, *others = re.split(r"\n\s*goal \d+(?: \(ID \d+\))? is:\n", text)
+    return tuple(part.strip("\n ") for part in (re.sub(r"^\d+ goals?(?: \(ID \d+\))?\s*\n", "", first), *others))
+
+
+def _failure(text: str) -> Failure:
+    detail = " ".join(text.partition("Error:")[2].split()) or " ".join(text.split())
+    if detail.startswith("Timeout"):
+        return Failure("timeout", "the tactic took too long")
+    return Failure("invalid" if detail.startswith("Syntax error") else "wrong", detail[:300])
+
+
+class CoqVerifier(ProofVerifier):
+    """Coq as a verifier of tactic scripts; see `ProofVerifier`."""
+
+    def __init__(self, modules: Sequence[str] = (), tactics: Collection[str] = AUTOMATION, step_s: float = 2.0):
+        """Args: as of `CoqSession`; `STEPS` where an answer such as `tauto.` would be no feat."""
+        super().__init__("coq", CoqSession(modules, tactics, step_s))
