@@ -106,22 +106,25 @@ def split_check(test: str) -> tuple[str, tuple[str, ...]]:
 
 @functools.lru_cache(1024)
 def called(tests: tuple[str, ...], preamble: str = "") -> str | None:
-    """The function that all of `tests` call by its name, which neither Python nor `preamble` gives them.
+    """The first function that all of `tests` call by its name, and that neither Python nor `preamble` gives them.
 
     Raises:
       SyntaxError: a test is no Python.
     """
-    known = {each.id for each in ast.walk(ast.parse(preamble)) if isinstance(each, ast.Name)} | set(vars(builtins))
-    known |= {name for each in ast.parse(preamble).body if (name := getattr(each, "name", None))}
-    names = [
-        {
-            each.func.id: None
+    known = set(vars(builtins))
+    for each in ast.walk(ast.parse(preamble)):
+        names = (getattr(each, name, None) for name in ("name", "asname", "id"))  # definitions, imports, assignments
+        known.update(name for name in names if isinstance(name, str))
+    calls = [
+        sorted(
+            (each.lineno, each.col_offset, each.func.id)
             for each in ast.walk(ast.parse(test))
             if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id not in known
-        }
+        )
         for test in tests
     ]
-    return next((name for name in names[0] if all(name in others for others in names)), None)
+    everywhere = set.intersection(*({name for *_, name in found} for found in calls))
+    return next((name for *_, name in calls[0] if name in everywhere), None)
 
 
 def same_output(expected: str, got: str) -> bool:
