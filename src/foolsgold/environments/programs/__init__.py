@@ -1,0 +1,1 @@
+"""What worlds of programs share."""
