@@ -24,6 +24,8 @@ from sandbox_wire import END, FRAME, READY, REQUEST
 
 JUDGED = {0: b"ended", sandbox_judge.FLOOD: b"output", sandbox_judge.MEMORY: b"memory"}
 """Status by the judge's exit code."""
+OUT_OF_TIME = {-signal.SIGXCPU, -signal.SIGKILL}
+"""Ends by the kernel's own limit of processor time; nothing in its PID namespace can kill a candidate."""
 TICK = 0.05
 """Seconds between looks at what the job's processes use."""
 SPARE = 200
@@ -106,37 +108,23 @@ def map_user(uid, gid):
         os.close(file)
 
 
-class Member:
-    """One side of a job: an init and, under it, the process that does the work."""
-
-    def __init__(self, pid, report):
-        self.pid = pid
-        self.report = report
-        self.ended = None
-        """The exit code, once it has ended; negative for a signal."""
-
-    def hear(self):
-        """Its init has told how the work ended, or is dead."""
-        told = os.read(self.report, 4)
-        self.ended = os.waitstatus_to_exitcode(struct.unpack("<i", told)[0]) if told else -signal.SIGKILL
-
-    def end(self):
-        """Nothing of it is left when this returns."""
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        os.close(self.report)
-
-
 class Server:
+    """Runs one job after the other."""
+
     def __init__(self, confinement):
         self.confinement = confinement
         self.null = os.open("/dev/null", os.O_RDWR)
         self.buffer = bytearray(1 << 16)
         self.others = set(processes()) if confinement else set()
         self.baseline = used(self.others)[1] // max(1, len(self.others))
+        self.woken, woken = os.pipe()
+        for end in (self.woken, woken):
+            os.set_blocking(end, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
 
     def serve(self, kind, cpu, wall, memory, count, files, output, disk, known, secret):
-        """Run one job to its end."""
+        """Run one job to its end, and say what came of it."""
         began = time.monotonic()
         self.limits = {
             resource.RLIMIT_CPU: int(cpu) + 2,  # a second line: `watch` counts what all processes use together
@@ -146,161 +134,159 @@ class Server:
             resource.RLIMIT_CORE: 0,
         }
         if self.confinement:
-            self.limits[resource.RLIMIT_NPROC] = count + 1  # and its init
+            self.limits[resource.RLIMIT_NPROC] = count
         self.disk = disk
         self.folder = None if self.confinement else tempfile.mkdtemp()
-        started = self.start_tests if kind == b"t" else self.start_calls if kind == b"c" else self.start_program
-        payload = read_exactly(0, known)
-        members = started(payload, secret)
-        status = self.watch(members, began + wall, cpu, memory, output)
-        code = members[-1].ended or 0
-        if status == b"ended" and len(members) == 2:
+        self.running, self.ended = set(), {}
+        start = {b"p": self.start_program, b"c": self.start_calls, b"t": self.start_tests}[kind]
+        candidate, lead = start(known, secret)
+        # What a judge says is ours, and is not counted.
+        status = self.watch(lead, began + wall, cpu, memory, sys.maxsize if kind == b"t" else output)
+        code = self.ended.get(lead, 0)
+        if status == b"ended" and kind == b"t":
             status = JUDGED.get(code, b"died")
-            if code == sandbox_judge.GONE and members[0].ended == -signal.SIGXCPU:
+            if code == sandbox_judge.GONE and self.ended.get(candidate) in OUT_OF_TIME:
                 status = b"timeout"
         elif status == b"ended" and code < 0:
-            status = b"timeout" if code == -signal.SIGXCPU else b"died"
+            status = b"timeout" if code in OUT_OF_TIME else b"died"
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
-        os.write(1, FRAME.pack(b".", END.size) + END.pack(status, code, time.monotonic() - began))
+        write_all(FRAME.pack(b".", END.size) + END.pack(status, code, time.monotonic() - began))
 
-    def start_program(self, payload, secret):
+    def start_program(self, known, secret):
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
         self.streams = {out: b"o", err: b"e"}
-        return [self.start(sandbox_candidate.program, payload, [self.null, out_end, err_end])]
+        pid = self.start(sandbox_candidate.program, known, [self.null, out_end, err_end])
+        return pid, pid
 
-    def start_calls(self, payload, secret):
-        values, values_end = os.pipe()
-        self.streams = {values: b"v"}
-        null = self.null
-        return [self.start(sandbox_candidate.calls, payload, [null, null, null, null, values_end])]
+    def start_calls(self, known, secret):
+        answers, answers_end = os.pipe()
+        self.streams = {answers: b"v"}
+        pid = self.start(sandbox_candidate.calls, known, [*[self.null] * 4, answers_end])
+        return pid, pid
 
-    def start_tests(self, payload, secret):
+    def start_tests(self, known, secret):
         """The candidate first: what the judge is to know is not in this process yet."""
         (asked, asked_end), (answers, answers_end), (verdicts, verdicts_end) = os.pipe(), os.pipe(), os.pipe()
         self.streams = {verdicts: b"v"}
-        null = self.null
-        candidate = self.start(sandbox_candidate.answer, payload, [null, null, null, asked, answers_end])
-        payload = read_exactly(0, secret)
-        judge = self.start(sandbox_judge.judge, payload, [null, null, null, answers, asked_end, verdicts_end])
-        return [candidate, judge]
+        nulls = [self.null] * 3
+        candidate = self.start(sandbox_candidate.answer, known, [*nulls, asked, answers_end])
+        return candidate, self.start(sandbox_judge.judge, secret, [*nulls, answers, asked_end, verdicts_end])
 
-    def start(self, body, payload, files):
-        """Start a member that runs `body(payload)` with `files` as its descriptors 0, 1, ...; they are closed here."""
-        report, report_end = os.pipe()
+    def start(self, body, length, files):
+        """Start a process that runs `body` on the next `length` bytes of the request; returns its number.
+
+        Its descriptors 0, 1, ... are `files`, which are closed here.
+        """
+        payload = read_exactly(0, length)
         pid = self.confinement.fork() if self.confinement else os.fork()
         if pid == 0:
             try:
-                self.be_init(body, payload, files, report_end)
-            except BaseException as error:
-                os.write(2, f"sandbox server: {error!r}\n".encode())
+                self.prepare(files)
+                body(payload)
             finally:
                 os._exit(1)
-        payload[:] = bytes(len(payload))
-        for file in {*files, report_end} - {self.null}:
+        payload[:] = bytes(length)
+        for file in {*files} - {self.null}:
             os.close(file)
-        return Member(pid, report)
+        self.running.add(pid)
+        return pid
 
-    def be_init(self, body, payload, files, report):
+    def prepare(self, files):
+        """In the child: give up all that the job is not to have."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        settle(files)
         if self.confinement:
             self.confinement.enter(self.disk)
         else:
             os.setpgid(0, 0)
             os.chdir(self.folder)
-        worker = os.fork()
-        if worker == 0:
-            settle(files)
-            for what, limit in self.limits.items():
-                resource.setrlimit(what, (limit, limit))
-            if self.confinement:
-                self.confinement.lock()
-            body(payload)
-            os._exit(0)
-        settle([self.null, self.null, self.null, report])
-        while True:
-            pid, status = os.wait()
-            if pid == worker:
-                os.write(3, struct.pack("<i", status))
-                os._exit(0)
+        for what, limit in self.limits.items():
+            resource.setrlimit(what, (limit, limit))
+        if self.confinement:
+            self.confinement.lock()
 
-    def watch(self, members, deadline, cpu, memory, output):
-        """Hand on what the job says until its last member ends; returns the status.  Nothing of it is left then."""
-        lead = members[-1]
+    def watch(self, lead, deadline, cpu, memory, room):
+        """Hand on what the job says, `room` bytes at most, until `lead` ends; returns the status.
+
+        Nothing of the job is left then.
+        """
         poller = select.poll()
-        poller.register(0, 0)  # closed by the other side: it is gone, and so are we
-        for file in [*self.streams, *(member.report for member in members)]:
+        poller.register(0, 0)  # only its end: who asked is gone, and so are we
+        for file in (self.woken, *self.streams):
             poller.register(file, select.POLLIN)
         status, tick = b"ended", time.monotonic() + TICK
-        while lead.ended is None and status == b"ended":
+        while lead in self.running and status == b"ended":
             now = time.monotonic()
-            if now >= deadline:
-                status = b"timeout"
-                break
             if now >= tick:
                 tick = now + TICK
                 status = self.spent(cpu, memory)
-            for file, _ in [] if status != b"ended" else poller.poll(max(0, min(deadline, tick) - now) * 1000 + 1):
+            if now >= deadline:
+                status = b"timeout"
+            for file, _ in poller.poll(max(0.0, min(deadline, tick) - now) * 1000 + 1):
                 if file == 0:
-                    self.finish(members)
+                    self.finish()
                     sys.exit()
-                elif file in self.streams:
-                    output = self.relay(file, output, poller)
-                    if output < 0:
-                        status = b"output"
+                elif file == self.woken:
+                    self.reap()
                 else:
-                    member = next(member for member in members if member.report == file)
-                    member.hear()
-                    poller.unregister(file)
-        if lead.ended == sandbox_judge.GONE and members[0].ended is None and readable(members[0].report):
-            members[0].hear()  # its end is what the judge has seen
-        self.finish(members)
-        for file in list(self.streams):  # all writers are dead
-            while file in self.streams and output >= 0:
-                output = self.relay(file, output)
-        if output < 0 and status == b"ended":
+                    room = self.relay(file, room)
+                    if file not in self.streams:
+                        poller.unregister(file)
+                    if room < 0:
+                        status = b"output"
+        if self.ended.get(lead) == sandbox_judge.GONE:
+            select.select([self.woken], [], [], 4 * TICK)  # the candidate's end is what the judge has seen
+            self.reap()
+        self.finish()
+        while self.streams and room >= 0:  # all writers are dead
+            room = self.relay(next(iter(self.streams)), room)
+        if room < 0 and status == b"ended":
             status = b"output"
         for file in self.streams:
             os.close(file)
         self.buffer[:] = bytes(len(self.buffer))
         return status
 
-    def relay(self, file, room, poller=None):
-        """Hand on one piece of a stream; returns how many bytes more may come, below 0 where it was too much."""
-        n = os.readv(file, [self.buffer])
-        if n == 0:
-            if poller:
-                poller.unregister(file)
+    def relay(self, file, room):
+        """Hand on a piece of a stream; returns how many bytes more may come, below 0 where it was too much."""
+        length = os.readv(file, [self.buffer])
+        if length == 0:
             os.close(file)
             del self.streams[file]
-            return room
-        shown = min(n, room)
-        if shown > 0:
-            # `self.streams` names the stream; what is in the buffer is never copied here
+        elif (shown := min(length, room)) > 0:
             write_all(FRAME.pack(self.streams[file], shown))
             write_all(memoryview(self.buffer)[:shown])
-        return room - n
+        return room - length
 
     def spent(self, cpu, memory):
         """The status that what the job's processes have used so far gives it."""
-        if not self.confinement:
-            return b"ended"
-        mine = set(processes()) - self.others
+        mine = set(processes()) - self.others if self.confinement else set()
         seconds, size = used(mine)
         if seconds > cpu:
             return b"timeout"
         return b"memory" if size - len(mine) * self.baseline > memory else b"ended"
 
-    def finish(self, members):
-        for member in members:
+    def reap(self):
+        """Note which processes have ended, and how."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.woken, 1 << 10)
+        for pid in [*self.running]:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self.running.discard(pid)
+                self.ended[pid] = os.waitstatus_to_exitcode(status)
+
+    def finish(self):
+        """End the job's processes; with the first one of a PID namespace the kernel ends all others."""
+        for pid in self.running:
             if not self.confinement:
                 with contextlib.suppress(OSError):
-                    os.killpg(member.pid, signal.SIGKILL)
-            member.end()
-
-
-def readable(file):
-    """Whether there is something to read within a short while."""
-    return bool(select.select([file], [], [], 4 * TICK)[0])
+                    os.killpg(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        self.running.clear()
 
 
 def settle(files):
