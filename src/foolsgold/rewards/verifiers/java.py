@@ -7,7 +7,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from foolsgold.errors import UserError
 from foolsgold.rewards.sandbox import Calls, CallsResult, Limits, Sandbox, shared_sandbox
@@ -127,24 +127,32 @@ class JavaVerifier:
             if isinstance(each, str):
                 raise UserError(f"row {i}: the Java method {problems[i].entry_point} {each}")
             references.append(each)
-        verdicts: list[Verdict | None] = [None] * len(problems)
-        jobs: dict[tuple[Any, ...], Calls] = {}
-        keys: dict[int, tuple[Any, ...]] = {}
+        verdicts: dict[int, Verdict] = {}
+        sources: dict[int, str] = {}
         for i, (problem, reference) in enumerate(zip(problems, references, strict=True)):
             try:
-                source = program_of(prompts[i], completions[i], problem.entry_point)
+                sources[i] = program_of(prompts[i], completions[i], problem.entry_point)
             except NoCode as error:
                 verdicts[i] = Verdict("invalid", 0, len(reference.calls), str(error), self._record(reference))
-                continue
-            keys[i] = (source, problem.key)
-            jobs[keys[i]] = Calls(source + _DEEP, problem.entry_point, reference.calls, self._limits)
+        results = self.translated([(problems[i], references[i], source) for i, source in sources.items()])
+        for i, result in zip(sources, results, strict=True):
+            verdicts[i] = self._verdict(problems[i], references[i], result)
+        return [verdicts[i] for i in range(len(problems))]
+
+    def translated(self, translations: Sequence[tuple[JavaProblem, Reference, str]]) -> list[CallsResult]:
+        """What Python sources do on the inputs of their problems; the same source runs once for the same problem.
+
+        Raises:
+          VerifierFailure: the sandbox failed.
+        """
+        keys = [(source, problem.key) for problem, _, source in translations]
+        jobs = {
+            key: Calls(source + _DEEP, problem.entry_point, reference.calls, self._limits)
+            for key, (problem, reference, source) in zip(keys, translations, strict=True)
+        }
         sandbox = self._sandbox or shared_sandbox()
         results = dict(zip(jobs, sandbox.run(list(jobs.values())), strict=True))
-        for i, key in keys.items():
-            result = results[key]
-            assert isinstance(result, CallsResult)
-            verdicts[i] = self._verdict(problems[i], references[i], result)
-        return [each for each in verdicts if each is not None]
+        return [cast(CallsResult, results[key]) for key in keys]
 
     def _verdict(self, problem: JavaProblem, reference: Reference, result: CallsResult) -> Verdict:
         types = reference.signature.parameters
@@ -155,10 +163,10 @@ class JavaVerifier:
             return Verdict("passed", len(pairs), len(pairs), "", record)
         call, java, python = wrong[0]
         outcome: Outcome = "wrong"
-        if result.status in ("memory", "output") and python.raised and not python.arguments:
-            outcome = result.status  # type: ignore[assignment]
         if python.timeout:
             outcome = "timeout"
+        elif result.status in ("memory", "output") and python.raised and not python.arguments:
+            outcome = cast(Outcome, result.status)
         detail = disagreement(problem.entry_point, call, java, python, types)
         return Verdict(outcome, len(pairs) - len(wrong), len(pairs), detail, record)
 

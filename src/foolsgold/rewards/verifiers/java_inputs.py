@@ -136,7 +136,7 @@ class InputMaker:
             lambda: rng.choice(edges),
             lambda: rng.randint(low, high),
         ]
-        weights = [6, 3, 4, 3, 2, 2, 3, 2, 1] if number > 1 else [1, 0, 0, 0, 1, 0, 0, 0, 0]
+        weights = [5, 2, 5, 3, 1, 2, 3, 2, 2] if number > 1 else [1, 0, 0, 0, 1, 0, 0, 0, 0]
         draw = rng.choices(styles, weights)[0]
         if self._largest is not None:
             low, high = max(low, -self._largest), min(high, self._largest)

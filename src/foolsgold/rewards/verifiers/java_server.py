@@ -2,9 +2,10 @@
 
 Frames go both ways: a length in 4 bytes, then that many bytes; numbers are big-endian, strings UTF-16 after their
 length in bytes, values as in `java_types`. `C` compiles: n, then each unit's package, source and entry; the answer
-gives each an error, or an empty string, whether it has static fields, and its methods of that name. `R` runs: package, method, steps, milliseconds,
-n, then each input's arguments; the answer gives each `v` (what it returned, then its arguments), `x` (exception's
-class, its message) or `d` (why the input is dropped). An answer with a `d time` is the process's last.
+gives each an error, or an empty string, whether it has static fields, and its methods of that name. `R` runs: package,
+method, steps, milliseconds, n, then each input's arguments; the answer gives each `v` (what it returned, then its
+arguments), `x` (exception's class, its message) or `d` (why the input is dropped). An answer with a `d time` is the
+process's last.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class JavaServer:
     def run(
         self, method: Method, overload: int, signature: Signature, calls: Sequence[Sequence[Any]], steps: int
     ) -> list[JavaResult]:
-        """A compiled method on inputs, one after the other in one class loader, so that static fields keep their values.
+        """A compiled method on inputs, in order and in one class loader, so that static fields keep their values.
 
         Args:
           overload: its index in `Compiled.signatures`.
@@ -193,7 +194,7 @@ class JavaServer:
         argv = [str(home / "bin" / "java"), *options, _EXPORTS, str(_SOURCE)]
         # The kernel counts the addresses a JVM reserves, which are many times what it uses.
         limits = Limits(cpu_s=1e6, wall_s=1e6, memory_mb=8192, processes=256, files=256)
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
         self.starts += 1
         self._process = subprocess.Popen(
             sandboxed(argv, limits=limits, readable=[_SOURCE, home, *_settings(home)]),

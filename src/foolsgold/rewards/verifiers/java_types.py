@@ -44,7 +44,7 @@ class JavaType:
     """A type that values can be made for."""
 
     kind: str
-    """byte, short, int, long, char, boolean, float, double, BigInteger, String, StringBuilder, array, list, set, map, or
+    """byte, short, int, long, char, boolean, float, double, BigInteger, String, StringBuilder, array, list, set, map,
     void, or other: one that no values can be made for."""
     name: str
     """As Java writes it, without packages."""
@@ -219,8 +219,7 @@ class Reader:
         """The next string."""
         size = self.take(">i")
         self._at += size
-        joined = self._frame[self._at - size : self._at].decode("utf-16-be", "surrogatepass")
-        return joined
+        return self._frame[self._at - size : self._at].decode("utf-16-be", "surrogatepass")
 
     def value(self) -> Any:
         """The next value: None, bool, int, float, str (a char too), list, set or dict."""

@@ -54,6 +54,7 @@ import javax.tools.ToolProvider;
 import jdk.internal.org.objectweb.asm.ClassReader;
 import jdk.internal.org.objectweb.asm.ClassVisitor;
 import jdk.internal.org.objectweb.asm.ClassWriter;
+import jdk.internal.org.objectweb.asm.Handle;
 import jdk.internal.org.objectweb.asm.Label;
 import jdk.internal.org.objectweb.asm.MethodVisitor;
 import jdk.internal.org.objectweb.asm.Opcodes;
@@ -61,13 +62,13 @@ import jdk.internal.org.objectweb.asm.Opcodes;
 /**
  * Compiles Java from memory and runs its methods, for java_server.py, which describes the frames on both pipes.
  *
- * <p>What it runs is counted: each call, each jump back and each eighth element of a new array costs a step, so that
- * an endless loop ends after the same number of steps on every machine. Time is limited too, for what no step sees
+ * <p>What it runs is counted: each jump back costs a step, as does each eighth element of a new array and each eighth
+ * letter of a new string; each call costs ten. So an endless loop ends after the same steps on every machine. Time is limited too, for what no step sees
  * (a library call that never returns); a process that hit that limit halts, since Java threads cannot be killed.
  */
 public class JavaServer {
     static final JavaCompiler COMPILER = ToolProvider.getSystemJavaCompiler();
-    static final long STACK_BYTES = 32L << 20;
+    static final long STACK_BYTES = 16L << 20;
     static final int MOST_ELEMENTS = 100_000;
     static final Map<String, Unit> UNITS = new HashMap<>();
 
@@ -265,13 +266,30 @@ public class JavaServer {
             if (--left < 0) spent();
         }
 
+        /** A call costs more, as it does in Python; so recursion without end is out of steps before the stack is full. */
+        public static void takeCall() {
+            if ((left -= 10) < 0) spent();
+        }
+
+        public static void take(String made) {
+            if (made != null && (left -= made.length() >> 3) < 0) spent();
+        }
+
         public static int take(int elements) {
             if (elements > 0 && (left -= elements >> 3) < 0) spent();
             return elements;
         }
 
         public static void take(int rows, int columns) {
+            take(rows);
             if (rows > 0 && columns > 0 && (left -= ((long) rows * columns) >> 3) < 0) spent();
+        }
+
+        /** A new array of three dimensions. */
+        public static Object take(int x, int y, int z, Class<?> type) {
+            take(x, y);
+            if (x > 0 && y > 0 && z > 0 && (left -= (long) x * y * z >> 3) < 0) spent();
+            return Array.newInstance(type.getComponentType().getComponentType().getComponentType(), x, y, z);
         }
 
         static void spent() {
@@ -320,7 +338,25 @@ public class JavaServer {
                 @Override
                 public void visitCode() {
                     super.visitCode();
-                    take("()V");
+                    super.visitMethodInsn(Opcodes.INVOKESTATIC, STEPS, "takeCall", "()V", false);
+                }
+
+                @Override
+                public void visitMethodInsn(int opcode, String owner, String name, String type, boolean isInterface) {
+                    super.visitMethodInsn(opcode, owner, name, type, isInterface);
+                    takeText(type);
+                }
+
+                @Override
+                public void visitInvokeDynamicInsn(String name, String type, Handle bootstrap, Object... arguments) {
+                    super.visitInvokeDynamicInsn(name, type, bootstrap, arguments);
+                    takeText(type); // javac joins strings so
+                }
+
+                void takeText(String type) {
+                    if (!type.endsWith(")Ljava/lang/String;")) return;
+                    super.visitInsn(Opcodes.DUP);
+                    take("(Ljava/lang/String;)V");
                 }
 
                 @Override
@@ -349,10 +385,14 @@ public class JavaServer {
 
                 @Override
                 public void visitMultiANewArrayInsn(String type, int dimensions) {
-                    if (dimensions > 1) {
-                        super.visitInsn(Opcodes.DUP2);
-                        take("(II)V");
+                    if (dimensions == 3) {
+                        super.visitLdcInsn(jdk.internal.org.objectweb.asm.Type.getObjectType(type));
+                        take("(IIILjava/lang/Class;)Ljava/lang/Object;");
+                        super.visitTypeInsn(Opcodes.CHECKCAST, type);
+                        return;
                     }
+                    super.visitInsn(Opcodes.DUP2);
+                    take("(II)V");
                     super.visitMultiANewArrayInsn(type, dimensions);
                 }
             };
@@ -370,27 +410,51 @@ public class JavaServer {
         long milliseconds = request.readLong();
         int inputs = request.readInt();
         Type[] types = method.getGenericParameterTypes();
+        Call[] calls = new Call[inputs];
         for (int i = 0; i < inputs; i++) {
             Object[] values = new Object[types.length];
             for (int j = 0; j < types.length; j++) values[j] = read(request, types[j]);
-            Call call = new Call(method, values, steps);
-            Thread thread = new Thread(null, call, "call", STACK_BYTES);
-            thread.setDaemon(true);
-            thread.start();
-            thread.join(milliseconds);
-            if (thread.isAlive()) {
-                drop(reply, "time");
-                return false;
-            }
-            call.report(reply);
+            calls[i] = new Call(method, values, steps);
         }
-        return true;
+        Runner runner = new Runner(calls);
+        runner.setDaemon(true);
+        runner.start();
+        while (runner.isAlive()) {
+            runner.join(milliseconds);
+            if (runner.isAlive() && System.nanoTime() - runner.began > milliseconds * 1_000_000) break;
+        }
+        int ended = runner.isAlive() ? runner.ended : inputs;
+        for (int i = 0; i < ended; i++) calls[i].report(reply);
+        if (ended == inputs) return true;
+        drop(reply, "time");
+        return false;
     }
 
-    static class Call implements Runnable {
+    static class Runner extends Thread {
+        final Call[] calls;
+        volatile int ended;
+        volatile long began = System.nanoTime();
+
+        Runner(Call[] calls) {
+            super(null, null, "calls", STACK_BYTES);
+            this.calls = calls;
+        }
+
+        @Override
+        public void run() {
+            for (Call call : calls) {
+                began = System.nanoTime();
+                call.run();
+                ended++;
+            }
+        }
+    }
+
+    static class Call {
         final Method method;
         final Object[] values;
         final long steps;
+        boolean out;
         Object returned;
         Throwable thrown;
 
@@ -400,8 +464,7 @@ public class JavaServer {
             this.steps = steps;
         }
 
-        @Override
-        public void run() {
+        void run() {
             Steps.left = steps;
             Steps.out = false;
             try {
@@ -418,10 +481,11 @@ public class JavaServer {
                 thrown = error;
             }
             if (thrown instanceof ExceptionInInitializerError && thrown.getCause() != null) thrown = thrown.getCause();
+            out = Steps.out;
         }
 
         void report(DataOutputStream reply) throws IOException {
-            if (Steps.out) {
+            if (out) {
                 drop(reply, "steps");
             } else if (thrown instanceof OutOfMemoryError) {
                 drop(reply, "memory");
