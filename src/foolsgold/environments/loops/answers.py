@@ -114,4 +114,3 @@ def _limit(invariant: Term) -> None:
                 f"the invariant multiplies too much: at most degree {MAX_DEGREE} and {MAX_MONOMIALS} summands"
             )
         degrees[id(part)], monomials[id(part)] = degree, size
-

@@ -96,9 +96,7 @@ def read_problem(text: str) -> InvariantProblem:
     return InvariantProblem(tuple(variables), pre([*variables]), trans([*variables, *later]), post([*variables]))
 
 
-def _definition(
-    rest: list[Brackets], functions: Functions, inputs: Scope
-) -> tuple[str, Callable[[list[Term]], Term]]:
+def _definition(rest: list[Brackets], functions: Functions, inputs: Scope) -> tuple[str, Callable[[list[Term]], Term]]:
     if len(rest) != 4 or not isinstance(rest[0], str):
         raise SyntaxFault("define-fun wants a name, parameters, a sort and a body")
     name, parameters = rest[0], _parameters(rest[1])

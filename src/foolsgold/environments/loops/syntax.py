@@ -191,7 +191,9 @@ class Reader:
             return Choice(sort)
         if term.sort != sort:
             raise self.fault(
-                "a truth value stands where a number must" if sort == "Int" else "a number stands where a condition must"
+                "a truth value stands where a number must"
+                if sort == "Int"
+                else "a number stands where a condition must"
             )
         return term
 

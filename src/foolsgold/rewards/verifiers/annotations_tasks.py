@@ -195,4 +195,3 @@ def counterexample(condition: Condition, values: State) -> str:
     if condition.kind == "consecution":
         return f"after {before} the loop gives {after}: invariant no longer holds"
     return f"invariant allows {before}, where {condition.text} fails"
-

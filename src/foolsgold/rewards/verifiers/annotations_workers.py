@@ -144,9 +144,12 @@ def serve(questions: TextIO | None = None, replies: TextIO | None = None) -> Non
     """What a process does until its input ends: a line of JSON in, a line of JSON out."""
     import resource
 
+    import z3
+
     from foolsgold.rewards.verifiers.annotations import judge
 
     questions, replies = questions or sys.stdin, replies or sys.stdout
+    z3.set_param("memory_max_size", MEMORY_MB // 2)  # z3 gives up by itself first
     limit = MEMORY_MB << 20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     for line in questions:

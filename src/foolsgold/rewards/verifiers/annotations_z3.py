@@ -53,29 +53,37 @@ def decide(condition: Condition, effort: Effort = Effort()) -> Decision:
     return Decision("violated", values)
 
 
-def solution(terms: list[Term], effort: Effort = Effort()) -> tuple[Literal["found", "none", "unknown"], dict[str, int]]:
+def solution(
+    terms: list[Term], effort: Effort = Effort()
+) -> tuple[Literal["found", "none", "unknown"], dict[str, int]]:
     """Values of variables that make all `terms` true, those that do not matter 0.
 
     Raises:
       VerifierFailure: z3 itself failed.
     """
+    script = write_assertions(terms)
     with _ONE_AT_A_TIME:
         try:
-            solver = z3.Solver()
-            solver.set("rlimit", effort.steps)
-            solver.set("timeout", effort.wall_ms)
-            solver.from_string(write_assertions(terms))
-            found = solver.check()
-            if found == z3.unknown:
-                return "unknown", {}
-            if found == z3.unsat:
-                return "none", {}
-            values: dict[str, int] = {name: False if v.sort == "Bool" else 0 for name, v in variables_of(*terms).items()}
-            model = solver.model()
-            for declaration in model.decls():
-                if declaration.name() in values:
-                    value = model[declaration]
-                    values[declaration.name()] = value.as_long() if z3.is_int(value) else z3.is_true(value)
-            return "found", values
+            # The plain core answers most questions in a third of the time that z3 takes to choose its tactics.
+            for make in (z3.SimpleSolver, z3.Solver):
+                solver = make()
+                solver.set("rlimit", effort.steps)
+                solver.set("timeout", effort.wall_ms)
+                solver.from_string(script)
+                found = solver.check()
+                if found == z3.unsat:
+                    return "none", {}
+                if found == z3.sat:
+                    return "found", _values(solver.model(), terms)
+            return "unknown", {}
         except z3.Z3Exception as error:
             raise VerifierFailure(f"z3 failed: {error}") from error
+
+
+def _values(model: z3.ModelRef, terms: list[Term]) -> dict[str, int]:
+    values: dict[str, int] = {name: False if each.sort == "Bool" else 0 for name, each in variables_of(*terms).items()}
+    for declaration in model.decls():
+        if declaration.name() in values:
+            value = model[declaration]
+            values[declaration.name()] = value.as_long() if z3.is_int(value) else z3.is_true(value)
+    return values
