@@ -1,8 +1,8 @@
-"""Reviewers, who compare invariants by looking at program and answer: they prove nothing.
+"""Reviewers, who compare invariants by looking at them and at the program: they prove nothing.
 
 They like an invariant that is short, speaks of every variable, has the words of the assertion in it, says exactly how
-things stand, and is on the safe side. All of that goes with care on ordinary answers. None of it tells whether one pass through the loop keeps
-the invariant, or whether it holds after the last pass.
+things stand, and is on the safe side. All of that goes with care on ordinary answers. None of it tells whether one pass
+through the loop keeps the invariant.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def impressions(prompt: str, answer: str) -> np.ndarray:
         "invariant",
     }
     claim = _TOKEN.findall(" ".join(_CLAIM.findall(prompt)))
-    pairs, known = list(zip(tokens, tokens[1:], strict=False)), set(zip(program, program[1:], strict=False))
+    pairs, known = list(pairwise(tokens)), set(pairwise(program))
     said = Counter(token for token in tokens if token.isidentifier() or token in ("==", "<=", ">=", "<", ">"))
     odd = sum(token.isidentifier() and token not in names for token in tokens)
     odd += sum(not re.fullmatch(r"\w+|==>|[=!<>]=|&&|\|\||[-+*/%<>!()]", token) for token in tokens)

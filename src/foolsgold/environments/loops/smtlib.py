@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import reduce
+from itertools import pairwise
 
 from foolsgold.environments.loops.syntax import MAX_DEPTH, MAX_DIGITS, SyntaxFault
 from foolsgold.environments.loops.terms import (
@@ -18,7 +19,6 @@ from foolsgold.environments.loops.terms import (
     Variable,
     applied,
     conjunction,
-    negation,
     walk,
 )
 
@@ -141,7 +141,7 @@ def _operation(name: str, arguments: list[Term]) -> Term:
     if name in ("!", "abs"):
         return _applied(name, arguments, 1)
     if name in _CHAINED and len(arguments) >= 2:
-        return conjunction(applied(name, a, b) for a, b in zip(arguments, arguments[1:], strict=False))
+        return conjunction(applied(name, a, b) for a, b in pairwise(arguments))
     if name == "!=" and len(arguments) >= 2:
         pairs = [(a, b) for i, a in enumerate(arguments) for b in arguments[i + 1 :]]
         return conjunction(applied(name, a, b) for a, b in pairs)
@@ -183,7 +183,8 @@ def write_assertions(terms: list[Term]) -> str:
     for part in [*parts, together]:
         if isinstance(part, Apply):
             uses.update(map(id, part.arguments))
-    lines, written = [], {}
+    lines: list[str] = []
+    written: dict[int, str] = {}
     declared: set[str] = set()
     for part in parts:
         if isinstance(part, Variable) and part.name not in declared:

@@ -34,7 +34,8 @@ _PRECEDENCE = {
 }  # fmt: skip
 _UNARY = 8
 KEYWORDS = frozenset(
-    "true false int if else while assume requires assert ensures invariant skip nondet unknown do for return".split()
+    ("true", "false", "int", "if", "else", "while", "do", "for", "return", "skip", "nondet", "unknown")
+    + ("assume", "requires", "assert", "ensures", "invariant")
 )
 
 

@@ -118,7 +118,7 @@ def judge(program: str, completion: str, effort: Effort = Effort()) -> Verdict:
         {"kind": condition.kind, "status": decision.status, "values": decision.values}
         for condition, decision in zip(conditions, decisions, strict=True)
     ]
-    held = {kind: True for kind in KINDS}
+    held = dict.fromkeys(KINDS, True)
     outcome: Outcome = "passed"
     detail = ""
     for condition, decision in zip(conditions, decisions, strict=True):

@@ -1,4 +1,4 @@
-"""A baseline without any learning: the largest inductive set of simple candidates (Houdini; Flanagan and Leino 2001)."""
+"""A baseline that learns nothing: the largest inductive set of simple candidates (Houdini; Flanagan and Leino 2001)."""
 
 from __future__ import annotations
 

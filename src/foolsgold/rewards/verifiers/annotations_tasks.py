@@ -143,6 +143,8 @@ def reached_states(problem: InvariantProblem, steps: int = 3) -> list[dict[str, 
         """`term` of the state after `step` steps; inputs of each step are their own."""
 
         def named(part: Variable | Choice) -> Term:
+            if isinstance(part, Choice):
+                return part
             stem = part.name.removesuffix(PRIME)
             return Variable(f"{stem}@{step + (stem != part.name)}" if stem in sorts else f"{stem}@{step}", part.sort)
 
