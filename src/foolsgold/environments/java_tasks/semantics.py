@@ -197,7 +197,8 @@ def _value(e: Expr) -> Callable[[Scope], Any]:
     if e.op == "literal":
         return lambda scope: value
     if e.op == "name":
-        return lambda scope: scope[value]
+        name = str(value)
+        return lambda scope: scope[name]
     if e.op in ("&&", "||", "?:", "!"):
         return _logical(e)
     if e.type == "String" and e.op == "+":

@@ -46,7 +46,8 @@ def chosen_calls(
         except ValueError:
             continue
         seen.setdefault(repr(value), []).append((arguments, value))
-    groups, calls = list(seen.values()), []
+    groups = list(seen.values())
+    calls: list[tuple[list[Any], Any]] = []
     while groups and len(calls) < n:
         calls += [group.pop(0) for group in groups]
         groups = [group for group in groups if group]

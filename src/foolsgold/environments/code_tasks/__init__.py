@@ -1,0 +1,1 @@
+"""Small Python functions and their descriptions: what is really true is what the function returns."""
