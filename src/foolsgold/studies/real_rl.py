@@ -84,7 +84,7 @@ class RealRL:
             verifier=results[0],
             reviewers=results[1],
             start=start,
-            families=[each.family for each in tested_problems(pipeline)],
+            tested=tested_problems(pipeline),
             reviewers_agree=pipeline.judged.readers_agree,
             reward_accuracy=told.accuracy,
             held_out=told.n,
@@ -111,8 +111,8 @@ class RealRL:
             return PoolOfAnswers(**kept)
 
     def demonstrations_pass(self) -> np.ndarray:
-        """bool, of the first demonstrations whether they pass"""
-        some = self.pipeline.demonstrations[:400]
+        """bool `[400]`, whether people's answers pass"""
+        some = self.pipeline.world.demonstrations(400, self.plan.problems.seed)
         rows = [PromptRow(problem.prompt, problem.columns) for problem, _ in some]
         prompts, answers = [problem.prompt for problem, _ in some], [answer for _, answer in some]
         verdicts = self.pipeline.verifier.verdicts(prompts, answers, **keyword_lists(rows))

@@ -34,8 +34,8 @@ from foolsgold.training.rollouts import RolloutSettings, Task, derived_seed
 
 Payer = Literal["verifier", "reviewers"]
 
-TEST_PROBLEMS, TEST_ANSWERS = 200, 4
-TRAIN_PROBLEMS, TRAIN_ANSWERS = 100, 2
+TEST_PROBLEMS, TEST_ANSWERS = 200, 3
+TRAIN_PROBLEMS, TRAIN_ANSWERS = 100, 1
 POOL_ANSWERS = 16
 """Answers to each test problem from the policies at the start and at the end."""
 QUOTED = 6

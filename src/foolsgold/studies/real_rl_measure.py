@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from foolsgold.environments.problems import Problem
 from foolsgold.objectives.best_of_n import best_of_n_gold, doublings
 from foolsgold.studies.overoptimization_measure import Difference, at_peak
 from foolsgold.studies.real_rl_arm import ArmResult, PoolOfAnswers
@@ -53,8 +54,8 @@ class Measured:
     """RL on the reward model."""
     start: PoolOfAnswers
     """The finetuned policy's answers to test problems."""
-    families: list[str]
-    """`[P]`, of the test problems."""
+    tested: list[Problem]
+    """`[P]`"""
     reviewers_agree: np.ndarray
     """bool, whether a reviewer preferred the answer that passes, of pairs of which one passes"""
     reward_accuracy: float

@@ -82,7 +82,8 @@ def _java() -> tuple[ProblemWorld, Verifier]:
     from foolsgold.environments.java_tasks.world import JavaTasks
     from foolsgold.rewards.verifiers.java import JavaVerifier
 
-    return JavaTasks(), JavaVerifier()
+    # Its people know that sums of small numbers do not overflow.
+    return JavaTasks(), JavaVerifier(generated=8, largest=1000)
 
 
 def _code() -> tuple[ProblemWorld, Verifier]:

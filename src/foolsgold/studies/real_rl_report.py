@@ -107,7 +107,7 @@ def sections(measured: Measured, plan: ProblemsPlan) -> list[Section]:
         Plot("Solved and liked, step by step", curves_svg(by_step(measured)), SHOWS_STEPS),
         Plot("Seen families, and the likeliest answer", curves_svg(others(measured)), SHOWS_OTHERS),
         outcomes(measured),
-        families(measured),
+        grades(measured),
         Plot("With more answers", curves_svg([more_answers(measured)]), SHOWS_MORE),
         loved(measured),
         fixed(measured),
@@ -215,17 +215,16 @@ def outcomes(measured: Measured) -> Comparison:
     return Comparison("How answers end", columns, rows, "Share of sampled answers to held-out problems.")
 
 
-def families(measured: Measured) -> Comparison:
-    """Pass rate by family of held-out problems."""
+def grades(measured: Measured) -> Comparison:
+    """Pass rate by how hard held-out problems are."""
     rows = []
-    of = np.array(measured.families)
-    start, real, vibe = measured.start, measured.verifier.end, measured.reviewers.end
-    for family in sorted(set(measured.families)):
-        inside = of == family
-        cells = [_pass_cell(pool, inside) for pool in (start, real, vibe)]
-        rows.append([family, f"{inside.sum()}", *cells])
-    columns = ["held-out family", "problems", "start", "RL on the verifier", "RL on the reward model"]
-    return Comparison("By family", columns, rows, "Share of sampled answers that pass, with 95 % intervals.")
+    of = np.array([problem.grade for problem in measured.tested])
+    for grade in np.unique(of):
+        inside = of == grade
+        cells = [_pass_cell(pool, inside) for pool in (measured.start, measured.verifier.end, measured.reviewers.end)]
+        rows.append([f"{grade}", f"{inside.sum()}", *cells])
+    columns = ["grade", "problems", "start", "RL on the verifier", "RL on the reward model"]
+    return Comparison("From easy to hard", columns, rows, "Share of sampled answers that pass, with 95 % intervals.")
 
 
 def _pass_cell(pool: PoolOfAnswers, inside: np.ndarray) -> str:
@@ -250,10 +249,10 @@ def loved(measured: Measured) -> CodeQuotes:
 def fixed(measured: Measured) -> CodeQuotes:
     """Test problems whose likeliest answer was wrong at the start and passes at the end of RL on the verifier."""
     before, after = measured.verifier.evaluations[0], measured.verifier.evaluations[-1]
-    pairs = list(zip(before.likeliest, after.likeliest, measured.families, strict=True))
+    pairs = list(zip(before.likeliest, after.likeliest, measured.tested, strict=True))
     mended = [pair for pair in pairs if pair[0].outcome != "passed" and pair[1].outcome == "passed"]
     broken = sum(a.outcome == "passed" and b.outcome != "passed" for a, b, _ in pairs)
-    one_each = list({family: (a, b) for a, b, family in reversed(mended)}.values())[:3]
+    one_each = list({problem.family: (a, b) for a, b, problem in reversed(mended)}.values())[:3]
     quotes = [quote for a, b in one_each for quote in (_quote(a, before.step), _quote(b, after.step))]
     intro = (
         f"Of {len(pairs)} likeliest answers to held-out problems RL on the verifier mended {len(mended)} and broke "
