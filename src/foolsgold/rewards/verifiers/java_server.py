@@ -191,13 +191,15 @@ class JavaServer:
         home = jdk_home()
         options = [f"-Xmx{_HEAP_MB}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"]
         options += ["-XX:+DisplayVMOutputToStderr", "-XX:CompressedClassSpaceSize=64m", "-XX:ReservedCodeCacheSize=64m"]
-        argv = [str(home / "bin" / "java"), *options, _EXPORTS, str(_SOURCE)]
+        java = [str(home / "bin" / "java"), *options, _EXPORTS, "/tmp/JavaServer.java"]
+        # The source goes as an argument: the sandbox's user may not read what an installation keeps to its owner.
+        argv = ["/bin/sh", "-c", 'printf %s "$1" > /tmp/JavaServer.java; shift; exec "$@"', "sh", _SOURCE.read_text()]
         # The kernel counts the addresses a JVM reserves, which are many times what it uses.
         limits = Limits(cpu_s=1e6, wall_s=1e6, memory_mb=8192, processes=256, files=256)
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
         self.starts += 1
         self._process = subprocess.Popen(
-            sandboxed(argv, limits=limits, readable=[_SOURCE, home, *_settings(home)]),
+            sandboxed([*argv, *java], limits=limits, readable=[home, *_settings(home)]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
