@@ -25,6 +25,7 @@ from foolsgold.policies.decoder import Decoder, DecoderConfig
 from foolsgold.policies.generate import Samples, generate
 from foolsgold.policies.sampling import Sampling
 from foolsgold.policies.tokenizer import encode_prompt, load_tokenizer, train_bpe
+from foolsgold.rewards.sandbox_jobs import Limits
 from foolsgold.rewards.text_reward_model import TextReward, TextRewardModel, encode_pairs, load_reward_model
 from foolsgold.rewards.verifiers.verdict import Verdict, Verifier
 from foolsgold.studies.judged_pairs import Judged
@@ -78,19 +79,23 @@ class ProblemsPlan:
         return DecoderConfig.sized(self.vocabulary, self.width, self.layers, max_positions=512)
 
 
+LIMITS = Limits(cpu_s=1.0, wall_s=60.0)
+"""Of an answer that is run: right ones take milliseconds, and a busy machine must not change a verdict."""
+
+
 def _java() -> tuple[ProblemWorld, Verifier]:
     from foolsgold.environments.java_tasks.world import JavaTasks
     from foolsgold.rewards.verifiers.java import JavaVerifier
 
     # Its people know that sums of small numbers do not overflow.
-    return JavaTasks(), JavaVerifier(generated=8, largest=1000)
+    return JavaTasks(), JavaVerifier(generated=8, largest=1000, limits=LIMITS)
 
 
 def _code() -> tuple[ProblemWorld, Verifier]:
     from foolsgold.environments.code_tasks.world import CodeTasks
     from foolsgold.rewards.verifiers.code import CodeVerifier
 
-    return CodeTasks(), CodeVerifier()
+    return CodeTasks(), CodeVerifier(limits=LIMITS)
 
 
 def _annotations() -> tuple[ProblemWorld, Verifier]:

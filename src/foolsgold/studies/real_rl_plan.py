@@ -10,7 +10,7 @@ from foolsgold.studies.real_rl_pipeline import ProblemsPlan
 
 World = Literal["java", "code", "annotations"]
 
-FINETUNING, RL = 0.3, 0.55
+FINETUNING, RL = 0.125, 0.65
 """Shares of the time; the rest is for answers, comparisons, the reward model and what is measured."""
 
 
@@ -26,15 +26,15 @@ class Table:
     width: int = 128
     layers: int = 4
     vocabulary: int = 512
-    finetuning_rate: float = 2e-3
+    finetuning_rate: float = 3e-3
     learning_rate: float = 2e-4
     partial: bool = False
 
 
 TABLE: dict[World, Table] = {
-    "java": Table(finetuning_s=0.25, rl_s=1.6, max_new_tokens=96),
-    "code": Table(finetuning_s=0.25, rl_s=1.6, max_new_tokens=96),
-    "annotations": Table(finetuning_s=0.25, rl_s=1.6, max_new_tokens=64),
+    "java": Table(finetuning_s=0.1, rl_s=1.6, max_new_tokens=112),
+    "code": Table(finetuning_s=0.1, rl_s=1.6, max_new_tokens=112),
+    "annotations": Table(finetuning_s=0.1, rl_s=1.6, max_new_tokens=64),
 }
 
 
@@ -63,15 +63,15 @@ class Plan:
             layers=table.layers,
             vocabulary=table.vocabulary,
             max_new_tokens=table.max_new_tokens,
-            demonstrations=min(60_000, 32 * finetuning),
+            demonstrations=min(60_000, 16 * finetuning),
             finetuning_steps=finetuning,
             finetuning_rate=table.finetuning_rate,
-            asked=max(64, round(1_000 * part)),
+            asked=max(64, round(800 * part)),
             comparisons=max(500, round(6_000 * part)),
             reward_steps=max(30, round(180 * part)),
-            problems=4_000,
+            problems=1_500,
         )
-        every = max(1, steps // 12)
+        every = max(1, steps // 10)
         usual = Arm("verifier", "verifier", steps, every, partial=table.partial, learning_rate=table.learning_rate)
         return cls(minutes, problems, (usual, usual.paid_by("reviewers")))
 
