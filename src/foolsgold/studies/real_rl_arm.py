@@ -58,7 +58,7 @@ class Arm:
     """Problems of a step."""
     samples: int = 8
     """Answers a problem."""
-    learning_rate: float = 2e-4
+    learning_rate: float = 1e-4
 
     def paid_by(self, reward: Payer) -> Arm:
         """The same arm on another reward."""

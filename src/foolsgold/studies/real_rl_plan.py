@@ -27,7 +27,7 @@ class Table:
     layers: int = 4
     vocabulary: int = 512
     finetuning_rate: float = 3e-3
-    learning_rate: float = 2e-4
+    learning_rate: float = 1e-4
     partial: bool = False
 
 
