@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -102,7 +102,7 @@ def _annotations() -> tuple[ProblemWorld, Verifier]:
     from foolsgold.environments.loops.world import Loops
     from foolsgold.rewards.verifiers.annotations import AnnotationsVerifier
 
-    return Loops(), AnnotationsVerifier()
+    return cast(ProblemWorld, Loops()), AnnotationsVerifier()  # its name is not for writing
 
 
 WORLDS: dict[str, Callable[[], tuple[ProblemWorld, Verifier]]] = {
