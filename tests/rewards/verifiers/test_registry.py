@@ -11,10 +11,10 @@ from foolsgold.rewards.verifiers.registry import VERIFIERS, load_verifier_reward
 
 
 @pytest.mark.parametrize("name", VERIFIERS)
-def test_each_verifier_is_there_and_knows_its_name(name):
+def test_each_verifier_is_where_its_name_says(name):
     """Without making it: that may need tools which are not installed."""
     module = importlib.import_module(f"foolsgold.rewards.verifiers.{name}")
-    assert getattr(module, VERIFIERS[name]).name == name
+    assert callable(getattr(module, VERIFIERS[name]).verdicts)
 
 
 def test_a_verifier_as_a_reward_gives_credit_in_part_where_asked():
