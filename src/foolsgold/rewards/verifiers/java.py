@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import platform
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
+from foolsgold import __version__
 from foolsgold.errors import UserError
 from foolsgold.rewards.sandbox import Calls, CallsResult, Limits, Sandbox, shared_sandbox
 from foolsgold.rewards.verifiers.answers import NoCode, program_of
-from foolsgold.rewards.verifiers.java_compare import difference, disagreement, java_end, short
+from foolsgold.rewards.verifiers.java_compare import difference, disagreement, short
 from foolsgold.rewards.verifiers.java_inputs import InputMaker
-from foolsgold.rewards.verifiers.java_server import Compiled, JavaResult, JavaServer, Method
+from foolsgold.rewards.verifiers.java_server import Compiled, JavaResult, JavaServer, Method, java_version
 from foolsgold.rewards.verifiers.java_source import literals
 from foolsgold.rewards.verifiers.java_types import Signature, chosen, encode, from_json
 from foolsgold.rewards.verifiers.verdict import Outcome, Verdict
@@ -103,6 +105,12 @@ class JavaVerifier:
         self._lock = threading.Lock()
         self._references: OrderedDict[tuple[str, ...], Reference | str] = OrderedDict()
 
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any], **settings: Any) -> JavaVerifier:
+        """One with the settings that made a verdict's record."""
+        kept = record["limits"]
+        return cls(**{**kept, "limits": Limits(**kept["limits"]) if kept["limits"] else None}, **settings)
+
     def __enter__(self) -> JavaVerifier:
         return self
 
@@ -133,11 +141,14 @@ class JavaVerifier:
             try:
                 sources[i] = program_of(prompts[i], completions[i], problem.entry_point)
             except NoCode as error:
-                verdicts[i] = Verdict("invalid", 0, len(reference.calls), str(error), self._record(reference))
+                verdicts[i] = Verdict("invalid", 0, len(reference.calls), str(error))
         results = self.translated([(problems[i], references[i], source) for i, source in sources.items()])
         for i, result in zip(sources, results, strict=True):
-            verdicts[i] = self._verdict(problems[i], references[i], result)
-        return [verdicts[i] for i in range(len(problems))]
+            verdicts[i] = _verdict(problems[i], references[i], result)
+        return [
+            replace(verdicts[i], record=self._record(prompts[i], completions[i], problems[i], references[i]))
+            for i in range(len(problems))
+        ]
 
     def translated(self, translations: Sequence[tuple[JavaProblem, Reference, str]]) -> list[CallsResult]:
         """What Python sources do on the inputs of their problems; the same source runs once for the same problem.
@@ -154,30 +165,22 @@ class JavaVerifier:
         results = dict(zip(jobs, sandbox.run(list(jobs.values())), strict=True))
         return [cast(CallsResult, results[key]) for key in keys]
 
-    def _verdict(self, problem: JavaProblem, reference: Reference, result: CallsResult) -> Verdict:
-        types = reference.signature.parameters
-        pairs = list(zip(reference.calls, reference.results, result.returned, strict=True))
-        wrong = [each for each in pairs if difference(each[1], each[2], types)]
-        record = self._record(reference)
-        if not wrong:
-            return Verdict("passed", len(pairs), len(pairs), "", record)
-        call, java, python = wrong[0]
-        outcome: Outcome = "wrong"
-        if python.timeout:
-            outcome = "timeout"
-        elif result.status in ("memory", "output") and python.raised and not python.arguments:
-            outcome = cast(Outcome, result.status)
-        detail = disagreement(problem.entry_point, call, java, python, types)
-        return Verdict(outcome, len(pairs) - len(wrong), len(pairs), detail, record)
-
-    def _record(self, reference: Reference) -> dict[str, Any]:
+    def _record(self, prompt: Any, completion: Any, problem: JavaProblem, reference: Reference) -> dict[str, Any]:
+        limits = asdict(self._limits) if self._limits else None
         return {
-            "seed": self.seed,
-            "steps": self.steps,
-            "given": reference.given,
+            "verifier": self.name,
+            "prompt": prompt,
+            "completion": completion,
+            "columns": {name: value for name, value in asdict(problem).items() if value},
+            "limits": {
+                "generated": self.generated,
+                "largest": self.largest,
+                "seed": self.seed,
+                "steps": self.steps,
+                "limits": limits,
+            },
             "dropped": dict(reference.dropped),
-            "calls": [", ".join(map(repr, call)) for call in reference.calls],
-            "java": [java_end(each) for each in reference.results],
+            "versions": {"foolsgold": __version__, "python": platform.python_version(), "java": java_version()},
         }
 
     def references(self, problems: Sequence[JavaProblem]) -> list[Reference | str]:
@@ -244,6 +247,22 @@ class JavaVerifier:
             min(len(ended), len(pairs)),
             {reason: n for reason, n in dropped.items() if n},
         )
+
+
+def _verdict(problem: JavaProblem, reference: Reference, result: CallsResult) -> Verdict:
+    types = reference.signature.parameters
+    pairs = list(zip(reference.calls, reference.results, result.returned, strict=True))
+    wrong = [each for each in pairs if difference(each[1], each[2], types)]
+    if not wrong:
+        return Verdict("passed", len(pairs), len(pairs))
+    call, java, python = wrong[0]
+    outcome: Outcome = "wrong"
+    if python.timeout:
+        outcome = "timeout"
+    elif result.status in ("memory", "output") and python.raised and not python.arguments:
+        outcome = cast(Outcome, result.status)
+    detail = disagreement(problem.entry_point, call, java, python, types)
+    return Verdict(outcome, len(pairs) - len(wrong), len(pairs), detail)
 
 
 def _varied(pairs: Sequence[tuple[list[Any], JavaResult]], n: int) -> list[tuple[list[Any], JavaResult]]:

@@ -106,7 +106,9 @@ def agreement_report(pairs: Sequence[Pair], verifier: JavaVerifier, sandbox: San
         for origin, part in (("given", calls[: reference.given]), ("generated", calls[reference.given :])):
             differ = [each for each in part if difference(each[1], each[2], types)]
             if differ:
-                found_now = Disagreement(pair.python, pair.problem.entry_point, *differ[0], types)
+                found_now = Disagreement(
+                    pair.python, pair.problem.entry_point, *differ[0], types, reference.signature.returns
+                )
                 wrong.append((len(found), found_now))
             dropped = {key: n for key, n in reference.dropped.items() if (key == "given") == (origin == "given")}
             found.append(Agreement(pair.name, cast(Origin, origin), len(part) - len(differ), len(part), dropped))

@@ -16,7 +16,7 @@ from foolsgold.rewards.sandbox import Calls, CallsResult, Limits, Sandbox
 from foolsgold.rewards.sandbox_jobs import Returned
 from foolsgold.rewards.verifiers.java_compare import difference, same
 from foolsgold.rewards.verifiers.java_server import JavaResult
-from foolsgold.rewards.verifiers.java_types import JavaType
+from foolsgold.rewards.verifiers.java_types import BITS, JavaType
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Disagreement:
     java: JavaResult
     python: Returned
     parameters: tuple[JavaType, ...]
+    returns: JavaType
 
 
 EXPLANATIONS = {
@@ -39,9 +40,10 @@ EXPLANATIONS = {
     "division and modulo": ("quotient", "floor", "remainder"),
     "char arithmetic": ("char",),
     "negative index": ("index",),
-    "overflow": ("wrap32", "bounds32"),
+    "overflow": ("wrap32",),
     "overflow of long": ("wrap64",),
     "bounds of int": ("bounds32",),
+    "overflow at the bounds of int": ("wrap32", "bounds32"),
     "single precision": ("single",),
     "overflow and division": ("wrap32", "bounds32", "quotient", "floor", "remainder"),
     "overflow of long and division": ("wrap64", "quotient", "floor", "remainder"),
@@ -162,24 +164,27 @@ def rewritten(source: str, cause: str) -> str | None:
 
 
 def causes(disagreements: Sequence[Disagreement], sandbox: Sandbox) -> list[str]:
-    """Of each disagreement its cause: one of `EXPLANATIONS`, what `plain_cause` sees, or "other".
+    """Of each disagreement its cause: one of `EXPLANATIONS`, what `plain_cause` sees, or what `last_cause` says.
 
     Raises:
       VerifierFailure: the sandbox failed.
     """
     found = [plain_cause(each) for each in disagreements]
-    jobs: dict[tuple[int, str], Calls] = {}
-    for i, each in enumerate(disagreements):
-        for cause in EXPLANATIONS if not found[i] else ():
-            source = rewritten(each.source, cause)
-            if source is not None:
-                jobs[i, cause] = Calls(source, each.entry, [each.call], Limits(cpu_s=2, wall_s=10))
-    results = sandbox.run(list(jobs.values()))
-    for (i, cause), result in zip(jobs, results, strict=True):
-        each, (python,) = disagreements[i], cast(CallsResult, result).returned
-        if not found[i] and (not difference(each.java, python, each.parameters) or _alike(each.java, python)):
-            found[i] = cause
-    return [cause or _last(each) for cause, each in zip(found, disagreements, strict=True)]
+    tried: list[set[str]] = [{each.source} for each in disagreements]
+    for single in (True, False):
+        jobs: dict[tuple[int, str], Calls] = {}
+        for i, each in enumerate(disagreements):
+            for cause, habits in EXPLANATIONS.items() if not found[i] else ():
+                source = rewritten(each.source, cause) if (len(habits) == 1) == single else None
+                if source is not None and source not in tried[i]:
+                    tried[i].add(source)
+                    jobs[i, cause] = Calls(source, each.entry, [each.call], Limits(cpu_s=2, wall_s=10))
+        results = sandbox.run(list(jobs.values()))
+        for (i, cause), result in zip(jobs, results, strict=True):
+            each, (python,) = disagreements[i], cast(CallsResult, result).returned
+            if not found[i] and (not difference(each.java, python, each.parameters) or _alike(each.java, python)):
+                found[i] = cause
+    return [cause or last_cause(each) for cause, each in zip(found, disagreements, strict=True)]
 
 
 def plain_cause(each: Disagreement) -> str:
@@ -207,11 +212,17 @@ def _alike(java: JavaResult, python: Returned) -> bool:
     return numbers and (bool(ours) is theirs if isinstance(theirs, bool) else same(float(ours), theirs))
 
 
-def _last(each: Disagreement) -> str:
-    """The cause where no explanation helps."""
+def last_cause(each: Disagreement) -> str:
+    """What remains to be said where no explanation mends the translation; "other" where it is another algorithm."""
     if each.java.raised:
         return "exception: another one" if each.python.raised else "exception: only Java throws"
     if each.python.raised:
         return "exception: only Python raises"
-    floats = isinstance(each.java.value, float) and isinstance(each.python.value, (int, float))
-    return "float" if floats and abs(each.java.value - each.python.value) <= 1e-3 * abs(each.java.value) else "other"
+    java, python = each.java.value, each.python.value
+    if isinstance(java, int) and isinstance(python, (int, float)):
+        bits = BITS.get(each.returns.kind, 64)
+        if not -(1 << (bits - 1)) <= python < 1 << (bits - 1):
+            return "overflow"
+        return "float for an integer" if isinstance(python, float) else "other"
+    floats = isinstance(java, float) and isinstance(python, (int, float))
+    return "float" if floats and abs(java - python) <= 1e-3 * abs(java) else "other"

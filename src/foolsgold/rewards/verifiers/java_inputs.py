@@ -13,7 +13,8 @@ from foolsgold.rewards.verifiers.java_types import BITS, JavaType, Signature
 
 _SIZE = re.compile(r"(n|m|len|length|size|rows?|cols?|columns?)\d*", re.IGNORECASE)
 _LAST = re.compile(r"(h|hi|high|r|right|end|last|j)\d*", re.IGNORECASE)
-_ALPHABETS = ("ab", "01", "abcdefgh", "abcxyzABCXYZ", "0123456789", "()[]{}", "aA1 -+*/.,_#", "abcé ж中", "aeiou bcd")
+_ASCII = ("ab", "01", "abcdefgh", "abcxyzABCXYZ", "0123456789", "()[]{}", "aA1 -+*/.,_#", "aeiou bcd")
+_ALPHABETS = (*_ASCII, "abcé ж中")
 """Letters beyond 16 bits are left out: Java counts each as two chars."""
 _LENGTHS = (0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 12)
 Draw = Callable[[], Any]
@@ -32,12 +33,13 @@ class InputMaker:
         """
         Args:
           literals: of the method's source; some inputs are these or next to them.
-          largest: of all integers and floating-point numbers, by their absolute value; None goes up to the bounds of
-            each type, to infinity and NaN.
+          largest: of all integers and floating-point numbers, by their absolute value, and with it no letter is beyond
+            ASCII; None goes up to the bounds of each type, to infinity and NaN.
         """
         self._signature = signature
         self._random = random.Random(seed)
         self._largest = largest
+        self._alphabets = _ALPHABETS if largest is None else _ASCII
         self._numbers = [each for each in literals if isinstance(each, (int, float))]
         self._texts = [each for each in literals if isinstance(each, str)]
 
@@ -73,7 +75,7 @@ class InputMaker:
         for i, type_ in enumerate(types):
             if type_.kind not in BITS:
                 continue
-            low, high = _bounds(type_.kind)
+            low, high = self._range(type_.kind)
             draw = rng.random()
             if waiting and draw < (0.9 if _SIZE.fullmatch(names[i]) else 0.3):
                 values[i] = min(waiting.pop(0), high)
@@ -105,7 +107,7 @@ class InputMaker:
             return lambda: rng.random() < 0.5
         if kind == "char":
             singles = [each for each in self._texts if len(each) == 1] or ["a"]
-            letters = rng.choice(_ALPHABETS)
+            letters = rng.choice(self._alphabets)
             return lambda: rng.choice(singles) if rng.random() < 0.3 else rng.choice(letters)
         if kind in ("String", "StringBuilder"):
             return lambda: self._text(number)
@@ -138,9 +140,12 @@ class InputMaker:
         ]
         weights = [5, 2, 5, 3, 1, 2, 3, 2, 2] if number > 1 else [1, 0, 0, 0, 1, 0, 0, 0, 0]
         draw = rng.choices(styles, weights)[0]
-        if self._largest is not None:
-            low, high = max(low, -self._largest), min(high, self._largest)
-        return lambda: min(max(draw(), low), high)
+        least, most = self._range(kind)
+        return lambda: min(max(draw(), least), most)
+
+    def _range(self, kind: str) -> tuple[int, int]:
+        low, high = _bounds(kind)
+        return (low, high) if self._largest is None else (max(low, -self._largest), min(high, self._largest))
 
     def _float(self, kind: str) -> float:
         rng = self._random
@@ -166,7 +171,7 @@ class InputMaker:
         rng = self._random
         if self._texts and rng.random() < 0.15:
             return rng.choice(self._texts)
-        alphabet = rng.choice(_ALPHABETS)
+        alphabet = rng.choice(self._alphabets)
         text = "".join(rng.choice(alphabet) for _ in range(_LENGTHS[number] if number < 2 else rng.choice(_LENGTHS)))
         shape = rng.random()
         if shape < 0.15:

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,18 @@ from foolsgold.rewards.verifiers.java_source import compilation_unit
 from foolsgold.rewards.verifiers.java_types import Reader, Signature, encode, java_type, text
 from foolsgold.rewards.verifiers.verdict import VerifierFailure
 
-_SOURCE = Path(__file__).parent / "java" / "JavaServer.java"
+_SOURCES = Path(__file__).parent / "java"
+_START = """
+while [ "$1" != -- ]; do printf %s "$2" > "/tmp/$1"; shift 2; done
+shift; "$1/bin/javac" -J-XX:TieredStopAtLevel=1 -nowarn "$2" -d /tmp /tmp/*.java && home="$1" && shift &&
+exec "$home/bin/java" "$@" -cp /tmp JavaServer
+"""
 _EXPORTS = "--add-exports=java.base/jdk.internal.org.objectweb.asm=ALL-UNNAMED"
 _HEAP_MB = 256
-_START_S = 60.0
-_COMPILE_S = 60.0
+_START_S = 120.0
+_COMPILE_S = 120.0
 CALL_S = 1.0
-"""What one call may take in Java, in seconds; a call of so many steps ends long before."""
+"""Processor time that one call may take in Java, in seconds; a call of so many steps ends long before."""
 
 _STUCK = 2
 """Calls that run out of time before the method's others are given up."""
@@ -157,7 +163,7 @@ class JavaServer:
                     + text(self._loaded[method])
                     + struct.pack(">iqqi", overload, steps, int(1000 * CALL_S), len(rest))
                 )
-                reply = self._ask(head + b"".join(rest), CALL_S * (len(rest) + 1) + 5)
+                reply = self._ask(head + b"".join(rest), 10 * CALL_S * (len(rest) + 1) + 30)
                 if reply is None:
                     crashes += 1
                     if crashes == 2:
@@ -191,15 +197,15 @@ class JavaServer:
         home = jdk_home()
         options = [f"-Xmx{_HEAP_MB}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"]
         options += ["-XX:+DisplayVMOutputToStderr", "-XX:CompressedClassSpaceSize=64m", "-XX:ReservedCodeCacheSize=64m"]
-        java = [str(home / "bin" / "java"), *options, _EXPORTS, "/tmp/JavaServer.java"]
-        # The source goes as an argument: the sandbox's user may not read what an installation keeps to its owner.
-        argv = ["/bin/sh", "-c", 'printf %s "$1" > /tmp/JavaServer.java; shift; exec "$@"', "sh", _SOURCE.read_text()]
+        # Sources go as arguments: the sandbox's user may not read what an installation keeps to its owner.
+        sources = [part for path in sorted(_SOURCES.glob("*.java")) for part in (path.name, path.read_text())]
+        argv = ["/bin/sh", "-c", _START, "sh", *sources, "--", str(home), _EXPORTS, *options]
         # The kernel counts the addresses a JVM reserves, which are many times what it uses.
         limits = Limits(cpu_s=1e6, wall_s=1e6, memory_mb=8192, processes=256, files=256)
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
         self.starts += 1
         self._process = subprocess.Popen(
-            sandboxed([*argv, *java], limits=limits, readable=[home, *_settings(home)]),
+            sandboxed(argv, limits=limits, readable=[home, *_settings(home)]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -237,6 +243,7 @@ class JavaServer:
         return " | ".join(lines[-3:])
 
 
+@cache
 def jdk_home() -> Path:
     """The JDK's folder: that of JAVA_HOME, else of the `javac` on the path.
 
@@ -248,12 +255,26 @@ def jdk_home() -> Path:
     if javac is None or not Path(javac).is_file():
         raise UserError("the java verifier needs a JDK; install Debian's openjdk-17-jdk-headless, or set JAVA_HOME")
     home = Path(javac).resolve().parents[1]
-    release = home / "release"
-    version = re.search(r'JAVA_VERSION="(\d+)', release.read_text()) if release.is_file() else None
+    version = _version(home)
     # The counting of steps rests on a library inside the JDK that came before 17 and went with 24.
-    if version and not 17 <= int(version.group(1)) <= 23:
-        raise UserError(f"{home} is Java {version.group(1)}; the java verifier needs 17 to 23, such as openjdk-17")
+    if version and not 17 <= int(version.partition(".")[0]) <= 23:
+        raise UserError(f"{home} is Java {version}; the java verifier needs 17 to 23, such as openjdk-17-jdk-headless")
     return home
+
+
+def java_version() -> str:
+    """Of the JDK, such as 17.0.15; empty where it does not say.
+
+    Raises:
+      UserError: there is none, or none that will do.
+    """
+    return _version(jdk_home())
+
+
+def _version(home: Path) -> str:
+    release = home / "release"
+    found = re.search(r'JAVA_VERSION="(\d[^"]*)"', release.read_text()) if release.is_file() else None
+    return found.group(1) if found else ""
 
 
 def _settings(home: Path) -> list[Path]:
