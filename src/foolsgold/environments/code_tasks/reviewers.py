@@ -22,9 +22,10 @@ _EXPECTED = {
     "first": r"\[0\]|\[:", "last": r"\[-|%", "mean": r"/", "product": r"\*=", "repeats": r"set\(|fromkeys\(",
     "even ": r"% 2|::2", "odd": r"% 2", "negative": r"<", "positive": r">", "two-digit": r"100|2", "greater": r">",
     "at least": r">", "at most": r"<", "other than": r"!=|not", "ending": r"3", "within": r"5",
-    "squares": r"x \* x|\^|\*\*", "absolute": r"abs\(|-x", "doubles": r"2", "digit": r"10|str\(", "halves": r"/", "thirds": r"/", "excess": r"4",
-    "whether": r"all\(|==", "median": r"sorted\(", "running": r"for i", "words": r"split\(", "steps": r"zip\(|i \+ 1",
-    "different": r"set\(", "frequent": r"count", "digits of": r"str\(", "from j": r"range\(", "place of": r"index\(",
+    "squares": r"x \* x|\^|\*\*", "absolute": r"abs\(|-x", "doubles": r"2", "digit": r"10|str\(", "halves": r"/",
+    "thirds": r"/", "excess": r"4", "whether": r"all\(|==", "median": r"sorted\(", "running": r"for i",
+    "words": r"split\(", "steps": r"zip\(|i \+ 1", "different": r"set\(", "frequent": r"count", "digits of": r"str\(",
+    "from j": r"range\(", "place of": r"index\(",
 }  # fmt: skip
 """What a reader looks for where the description has a word."""
 _IDIOM = re.compile(r"\bfor \w in |\bsum\(|\bmax\(|\bmin\(|\bsorted\(|\bset\(|\blen\(|//|%")

@@ -38,13 +38,14 @@ class _Loop:
 
 _UP, _DOWN = "int i = 0; i < a.length; i++", "int i = a.length - 1; i >= 0; i--"
 _SHRINKING = "int n = a.length; for (int i = 0; i < n; i++) {{ {} if (a[i] < k) n--; }}"
+_FROM_ONE = "for (int i = 1; i < a.length; i++) {{ {} }}"
 _PLACES = "for (int i = 0; i < s.length(); i++) {{ {} }}"
 _LOOPS = {
     "once": _Loop("int x, int k", "{}", "x", "int", odd=False),
     "each": _Loop("int[] a, int k", "for (int x : a) {{ {} }}", "x", "int", odd=False),
     "upward": _Loop("int[] a, int k", f"for ({_UP}) {{{{ {{}} }}}}", "a[i]", "int", "a", odd=False),
     "downward": _Loop("int[] a, int k", f"for ({_DOWN}) {{{{ {{}} }}}}", "a[i]", "int", "a"),
-    "from one": _Loop("int[] a, int k", "for (int i = 1; i < a.length; i++) {{ {} }}", "a[i]", "int", "a"),
+    "from one": _Loop("int[] a, int k", _FROM_ONE, "a[i]", "int", "a", odd=False),
     "in steps": _Loop("int[] a, int k", "for (int i = 0; i < a.length; i += 2) {{ {} }}", "a[i]", "int", "a"),
     "skipping": _Loop("int[] a, int k", f"for ({_UP}) {{{{ {{}} if (a[i] > k) i++; }}}}", "a[i]", "int"),
     "shrinking": _Loop("int[] a, int k", _SHRINKING, "a[i]", "int"),
@@ -108,7 +109,7 @@ _VALUES = {
         "digit": "{x} - '0'",
         "letter": "{x} - 'a'",
         "next": "(char) ({x} + 1)",
-        "moved": "(char) ({x} + k)",
+        "previous": "(char) ({x} - 1)",
         "mirrored": "(char) ('z' - {x} + 'a')",
         "next number": "{x} + 1",
         "remainder": "{x} % {c}",
@@ -153,7 +154,7 @@ _ENDS = {
     },
 }
 _PLAIN = {"any", "itself", "plain", "sum", "text", "count"}
-_TEXTUAL = {"next", "moved", "mirrored"}
+_TEXTUAL = {"next", "previous", "mirrored"}
 """Values that are characters: only texts gather them."""
 
 
@@ -172,8 +173,10 @@ def draft(split: Split, rng: Random) -> Draft:
     grade = _pick(rng, GRADES if split == "train" else GRADES[1:])
     while True:
         parts = _parts(rng)
-        if parts and grade_of(parts) == grade and split_of(parts) == split:
-            return _draft(parts, rng)
+        if parts and grade_of(parts) == grade:
+            drafted = _draft(parts, rng)
+            if split_of(drafted) == split:
+                return drafted
 
 
 def grade_of(parts: Sequence[str]) -> int:
@@ -183,12 +186,25 @@ def grade_of(parts: Sequence[str]) -> int:
     return min(max(odd, 1), GRADES[-1])
 
 
-def split_of(parts: Sequence[str]) -> Split:
-    """Families with more than one difficulty are held out by a fixed hash of their parts; the others are for training,
-    so that each part is met there.
+def split_of(drafted: Draft) -> Split:
+    """Structures with more than one difficulty are held out by a fixed hash; the others are for training, so that each
+    part is met there.
     """
-    held_out = grade_of(parts) > 1 and zlib.crc32("/".join(parts).encode()) % _HELD_OUT == 0
+    held_out = drafted.grade > 1 and zlib.crc32(structure(drafted.java).encode()) % _HELD_OUT == 0
     return "test" if held_out else "train"
+
+
+def structure(java: str) -> str:
+    """The source with its numbers alike, its quoted text alike, and its variables numbered as they come."""
+    names: dict[str, str] = {}
+
+    def stripped(found: re.Match[str]) -> str:
+        word = found[0]
+        if word[0] in "'\"" or word[0].isdigit():
+            return "quoted" if word[0] in "'\"" else "0"
+        return word if len(word) > 1 else names.setdefault(word, f"v{len(names)}")
+
+    return re.sub(r"'[^']*'|\"[^\"]*\"|\w+", stripped, java)
 
 
 def _parts(rng: Random) -> tuple[str, ...] | None:

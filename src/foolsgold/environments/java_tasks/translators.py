@@ -9,15 +9,15 @@ from foolsgold.environments.java_tasks.program import Method
 from foolsgold.environments.java_tasks.python_source import FORMS, INDENT, python_source
 
 IGNORANCE = {
-    "division": 0.7, "remainder": 0.75, "overflow": 0.75, "unsigned shift": 0.7, "char in text": 0.6, "absence": 0.55,
-    "moving loop": 0.65, "copy": 0.4, "downward loop": 0.25, "char as number": 0.25, "number as char": 0.2,
-    "number in text": 0.25, "allocation": 0.3, "swap": 0.3, "inclusive bound": 0.3, "slice": 0.2,
+    "division": 0.8, "remainder": 0.85, "overflow": 0.85, "unsigned shift": 0.75, "char in text": 0.7, "absence": 0.65,
+    "moving loop": 0.7, "copy": 0.45, "downward loop": 0.35, "char as number": 0.35, "number as char": 0.3,
+    "number in text": 0.3, "allocation": 0.4, "swap": 0.4, "inclusive bound": 0.4, "slice": 0.3,
 }  # fmt: skip
 """Share of translators who do not know that a construct needs care."""
 SLIPS = {
-    "inclusive bound": 0.15, "start of loop": 0.12, "step of loop": 0.12, "ternary": 0.06, "connective": 0.15,
-    "strictness": 0.08, "guard": 0.1, "else": 0.06, "length": 0.12, "last return": 0.12, "downward loop": 0.1,
-    "char as number": 0.1, "number in text": 0.1,
+    "inclusive bound": 0.2, "start of loop": 0.2, "step of loop": 0.2, "ternary": 0.1, "connective": 0.3,
+    "strictness": 0.1, "guard": 0.25, "else": 0.2, "length": 0.25, "last return": 0.25, "downward loop": 0.15,
+    "char as number": 0.15, "number in text": 0.15,
 }  # fmt: skip
 """Chance to get a known construct wrong where no care is taken at all; it falls in proportion to care."""
 COMMENTS = ("# same steps as in Java", "# from Java", "# keeps the names", "# see the Java code")
@@ -42,7 +42,7 @@ class Translator:
             return chosen[construct]
 
         source = python_source(method, choose)
-        if rng.random() < 0.05 + 0.4 * self.care:
+        if rng.random() < 0.8 * self.care**2:
             head, body = source.split("\n", 1)
             source = f"{head}\n{INDENT}{COMMENTS[int(rng.random() * len(COMMENTS))]}\n{body}"
         return source
@@ -59,7 +59,7 @@ def translators(n: int, seed: int) -> list[Translator]:
     found = []
     for _ in range(n):
         care = rng.betavariate(2.2, 1.6)
-        ignorant = [each for each in FORMS if rng.random() < IGNORANCE.get(each, 0) * (1.4 - 0.7 * care)]
+        ignorant = [each for each in FORMS if rng.random() < IGNORANCE.get(each, 0) * (1.7 - 1.3 * care)]
         found.append(Translator(care, {each: _wrong(each, rng) for each in ignorant}))
     return found
 
