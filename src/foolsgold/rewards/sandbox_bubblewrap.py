@@ -65,7 +65,7 @@ def enclosed(options: Sequence[str], argv: Sequence[str]) -> list[str]:
     Raises:
       UserError: bubblewrap is missing.
     """
-    bwrap = shutil.which("bwrap", path=os.environ.get("PATH", os.defpath) + ":/usr/bin")
+    bwrap = find()
     if bwrap is None:
         raise UserError(
             "the sandbox needs bubblewrap (apt install bubblewrap; Linux only); without it, --unsafe-subprocess or "
@@ -87,6 +87,11 @@ def enclosed(options: Sequence[str], argv: Sequence[str]) -> list[str]:
         "--ro-bind", "/usr", "/usr", *links, *seen, "--proc", "/proc", "--dir", "/dev", *devices,
         *options, "--chdir", "/tmp", "--remount-ro", "/", "--", *argv,
     ]  # fmt: skip
+
+
+def find() -> str | None:
+    """The path of bubblewrap, if it is installed."""
+    return shutil.which("bwrap", path=os.environ.get("PATH", "") + ":/usr/bin")
 
 
 def interpreter() -> tuple[list[str], list[str]]:

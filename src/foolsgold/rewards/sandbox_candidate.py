@@ -16,7 +16,21 @@ import sandbox_values as values
 
 QUESTIONS, ANSWERS = 3, 4
 """Descriptors."""
-WARM = "bisect collections copy functools heapq itertools json math operator random re string typing".split()
+WARM = (
+    "bisect",
+    "collections",
+    "copy",
+    "functools",
+    "heapq",
+    "itertools",
+    "json",
+    "math",
+    "operator",
+    "random",
+    "re",
+    "string",
+    "typing",
+)
 """Modules that programs like to import; they are there before the fork."""
 
 for _name in WARM:
@@ -42,10 +56,12 @@ def program(payload):
         code = _exit_code(error)
     except BaseException as error:
         code = 1
-        below = error.__traceback__.tb_next  # this file's frames are no business of the program's
-        traceback.print_exception(type(error), error, below and below.tb_next)
+        trace = error.__traceback__
+        for _ in range(2):
+            trace = trace and trace.tb_next  # this file's frames are no business of the program's
+        traceback.print_exception(type(error), error, trace)
     with contextlib.suppress(BaseException):
-        threading._shutdown()  # waits for its threads
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for its threads
         atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -88,7 +104,7 @@ def _function(asked):
 def _run(source, name, file):
     """Run `source` as the module `name`; returns its names."""
     module = sys.modules[name] = types.ModuleType(name)
-    module.__builtins__ = builtins
+    module.__dict__["__builtins__"] = builtins
     linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
     exec(compile(source, file, "exec", dont_inherit=True), module.__dict__)
     return module.__dict__

@@ -19,7 +19,7 @@ class Limits:
     cpu_s: float = 4.0
     """Seconds of processor time."""
     wall_s: float = 6.0
-    """Seconds by the clock."""
+    """Seconds by the clock; up to five times as many where the machine is too crowded to run what wants to run."""
     memory_mb: int = 512
     """MiB of address space of each process, and of memory in use by all of them."""
     processes: int = 16
@@ -64,8 +64,9 @@ class Tests:
 
     The tests run in another process than the source. There `entry` and `candidate` name a proxy that sends plain data
     (None, bool, int, float, complex, str, bytes, range, list, tuple, dict, set, frozenset) to the function and back. A
-    list, dict or set that the function changes in place is changed for the test too. An exception that the function
-    raises is raised in the test with its class where that is one of Python's own, as RuntimeError where it is not.
+    list, dict or set that the function changes in place is changed for the test too. What the function raises is raised
+    in the test as the nearest class of Python's own that it derives from; exceptions that end loops or programs without
+    an error, such as StopIteration and SystemExit, as RuntimeError.
     """
 
     source: str

@@ -5,6 +5,7 @@ questions; it has no descriptor on which a verdict travels.
 """
 
 import builtins
+import contextlib
 import os
 import sys
 import types
@@ -68,7 +69,7 @@ class Channel:
             self.last = f"{called} gave an answer that is no plain data"
             raise RuntimeError(self.last) from error
         if kind == "returned":
-            self.last = f"{called} returned {value!r:.200}"
+            self.last = f"{called} returned {_brief(value)}"
             return value
         self.last = f"{called} raised {own}: {message}"
         self.memory = self.memory or own == "MemoryError"
@@ -80,7 +81,7 @@ def judge(payload):
     asked = values.loads(payload.decode())
     entry, channel = asked["entry"], Channel(asked["output"])
     module = sys.modules["tests"] = types.ModuleType("tests")
-    module.__builtins__ = builtins
+    module.__dict__["__builtins__"] = builtins
     names = module.__dict__
     try:
         tests = [compile(test, "test.py", "exec", dont_inherit=True) for test in asked["tests"]]
@@ -132,16 +133,12 @@ def _exception(own, message):
     Only an Exception: SystemExit would end the tests. Not StopIteration: in `map(candidate, …)` it would end the loop
     around it in silence, with no test made.
     """
-    kind = getattr(builtins, own, None)
-    if (
-        isinstance(kind, type)
-        and issubclass(kind, Exception)
-        and not issubclass(kind, StopIteration | StopAsyncIteration)
-    ):
-        try:
-            return kind(message)
-        except TypeError:
-            pass  # such as UnicodeDecodeError, which is made of five parts
+    named = getattr(builtins, own, None)
+    known = isinstance(named, type) and not issubclass(named, StopIteration | StopAsyncIteration)
+    for kind in type.mro(named) if known else ():
+        if issubclass(kind, Exception):
+            with contextlib.suppress(TypeError):  # such as UnicodeDecodeError, which is made of five parts
+                return kind(message)
     return RuntimeError(f"{own}: {message}")
 
 
@@ -156,7 +153,14 @@ def _mirror(arguments, after):
 
 
 def _shown(arguments, keywords):
-    return ", ".join([*(f"{each!r:.100}" for each in arguments), *(f"{k}={v!r:.100}" for k, v in keywords.items())])
+    return ", ".join([*map(_brief, arguments), *(f"{name}={_brief(each)}" for name, each in keywords.items())])
+
+
+def _brief(value):
+    try:
+        return f"{value!r:.200}"
+    except ValueError:
+        return "a number of very many digits"
 
 
 def _line(text):

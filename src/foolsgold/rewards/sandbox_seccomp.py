@@ -8,8 +8,9 @@ from functools import cache
 
 from foolsgold.errors import UserError
 
-# The network (a socketpair stays, it reaches nobody else and asyncio needs one); other processes' memory and descriptors;
-# namespaces and mounts; memory that no limit counts; large and seldom used parts of the kernel; the machine.
+# The network (a socketpair stays: it reaches nobody else, and asyncio needs one); other processes' memory and
+# descriptors; namespaces and mounts; memory that no limit counts; large and seldom used parts of the kernel; the
+# machine.
 REFUSED = """
 socket connect bind listen accept accept4
 ptrace process_vm_readv process_vm_writev process_madvise kcmp pidfd_getfd

@@ -20,7 +20,7 @@ import time
 
 import sandbox_candidate
 import sandbox_judge
-from sandbox_wire import END, FRAME, READY, REQUEST
+from sandbox_wire import END, FRAME, PATIENCE, READY, REQUEST
 
 JUDGED = {0: b"ended", sandbox_judge.FLOOD: b"output", sandbox_judge.MEMORY: b"memory"}
 """Status by the judge's exit code."""
@@ -117,6 +117,9 @@ class Server:
         self.buffer = bytearray(1 << 16)
         self.others = set(processes()) if confinement else set()
         self.baseline = used(self.others)[1] // max(1, len(self.others))
+        self.running: set[int] = set()
+        self.ended: dict[int, int] = {}
+        """Exit codes of the job's processes; negative for a signal."""
         self.woken, woken = os.pipe()
         for end in (self.woken, woken):
             os.set_blocking(end, False)
@@ -136,16 +139,17 @@ class Server:
         if self.confinement:
             self.limits[resource.RLIMIT_NPROC] = count
         self.disk = disk
-        self.folder = None if self.confinement else tempfile.mkdtemp()
-        self.running, self.ended = set(), {}
+        self.folder = "" if self.confinement else tempfile.mkdtemp()
+        self.running.clear()
+        self.ended.clear()
         start = {b"p": self.start_program, b"c": self.start_calls, b"t": self.start_tests}[kind]
         candidate, lead = start(known, secret)
         # What a judge says is ours, and is not counted.
-        status = self.watch(lead, began + wall, cpu, memory, sys.maxsize if kind == b"t" else output)
+        status = self.watch(lead, wall, cpu, memory, sys.maxsize if kind == b"t" else output)
         code = self.ended.get(lead, 0)
         if status == b"ended" and kind == b"t":
             status = JUDGED.get(code, b"died")
-            if code == sandbox_judge.GONE and self.ended.get(candidate) in OUT_OF_TIME:
+            if code == sandbox_judge.GONE and self.ended.get(candidate, 0) in OUT_OF_TIME:
                 status = b"timeout"
         elif status == b"ended" and code < 0:
             status = b"timeout" if code in OUT_OF_TIME else b"died"
@@ -196,32 +200,37 @@ class Server:
         """In the child: give up all that the job is not to have."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()  # a process group is signalled across PID namespaces, and the server's is not the job's
         settle(files)
         if self.confinement:
             self.confinement.enter(self.disk)
         else:
-            os.setpgid(0, 0)
             os.chdir(self.folder)
         for what, limit in self.limits.items():
             resource.setrlimit(what, (limit, limit))
         if self.confinement:
             self.confinement.lock()
 
-    def watch(self, lead, deadline, cpu, memory, room):
+    def watch(self, lead, wall, cpu, memory, room):
         """Hand on what the job says, `room` bytes at most, until `lead` ends; returns the status.
 
-        Nothing of the job is left then.
+        Nothing of the job is left then. Where it wants to run and the machine has no time for it, it gets more of the
+        clock: a crowded machine is not the program's fault.
         """
         poller = select.poll()
         poller.register(0, 0)  # only its end: who asked is gone, and so are we
         for file in (self.woken, *self.streams):
             poller.register(file, select.POLLIN)
-        status, tick = b"ended", time.monotonic() + TICK
+        status, began = b"ended", time.monotonic()
+        tick, latest = began + TICK, began + PATIENCE * wall
+        deadline = began + wall
         while lead in self.running and status == b"ended":
             now = time.monotonic()
             if now >= tick:
                 tick = now + TICK
-                status = self.spent(cpu, memory)
+                status, waiting = self.spent(cpu, memory)
+                if deadline <= tick < latest and waiting:
+                    deadline = tick + TICK
             if now >= deadline:
                 status = b"timeout"
             for file, _ in poller.poll(max(0.0, min(deadline, tick) - now) * 1000 + 1):
@@ -261,12 +270,12 @@ class Server:
         return room - length
 
     def spent(self, cpu, memory):
-        """The status that what the job's processes have used so far gives it."""
+        """The status that what the job's processes have used so far gives it, and whether one would run if it could."""
         mine = set(processes()) - self.others if self.confinement else set()
-        seconds, size = used(mine)
+        seconds, size, waiting = used(mine)
         if seconds > cpu:
-            return b"timeout"
-        return b"memory" if size - len(mine) * self.baseline > memory else b"ended"
+            return b"timeout", waiting
+        return b"memory" if size - len(mine) * self.baseline > memory else b"ended", waiting
 
     def reap(self):
         """Note which processes have ended, and how."""
@@ -304,8 +313,8 @@ def processes():
 
 
 def used(pids):
-    """Seconds of processor and bytes of memory of processes, children that have ended included."""
-    seconds, pages = 0.0, 0
+    """Seconds of processor and bytes of memory of processes, ended children included, and whether one is runnable."""
+    seconds, pages, runnable = 0.0, 0, False
     for pid in pids:
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:
@@ -314,7 +323,8 @@ def used(pids):
             continue  # it has ended
         seconds += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
         pages += int(fields[21])
-    return seconds, pages * resource.getpagesize()
+        runnable = runnable or fields[0] in (b"R", b"D")
+    return seconds, pages * resource.getpagesize(), runnable
 
 
 def read_exactly(file, length):

@@ -12,3 +12,5 @@ FRAME = struct.Struct("<cQ")
 piece of it that follows."""
 END = struct.Struct("<10sid")
 """Status, exit code (negative: a signal), seconds."""
+PATIENCE = 5
+"""Times its limit of the clock that a job gets at most, on a machine too crowded to run it."""

@@ -16,7 +16,7 @@ from typing import IO
 from foolsgold.rewards.sandbox_bubblewrap import enclosed, interpreter, small_folder
 from foolsgold.rewards.sandbox_jobs import Limits
 from foolsgold.rewards.sandbox_seccomp import refusing_filter
-from foolsgold.rewards.sandbox_wire import END, FRAME, READY, REQUEST
+from foolsgold.rewards.sandbox_wire import END, FRAME, PATIENCE, READY, REQUEST
 
 START_S = 60.0
 """Seconds that a server may take to start; a tenth of one is usual."""
@@ -27,6 +27,10 @@ SOURCES = [
     Path(__file__).with_name(f"sandbox_{name}.py") for name in ("server", "candidate", "judge", "values", "wire")
 ]
 """What runs inside."""
+ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",  # sets in the same order, each time
+    "MALLOC_ARENA_MAX": "1",  # or each thread reserves 64 MiB of its address space
+}
 PYTHON = ("-s", "-S", "-X", "utf8")
 
 
@@ -79,12 +83,12 @@ class Worker:
           UserError: bubblewrap, a Python or the filter is missing.
           ServerLost: it did not start; the message says why.
         """
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115
         with ExitStack() as opened:
             argv, files = _unsafe() if unsafe_subprocess else _enclosed(opened)
             self._process = subprocess.Popen(
                 argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, pass_fds=files,
-                env={"PYTHONHASHSEED": "0"}, start_new_session=True, bufsize=0,
+                env=ENVIRONMENT, start_new_session=True, bufsize=0,
             )  # fmt: skip
         assert self._process.stdin
         os.set_blocking(self._process.stdin.fileno(), False)
@@ -103,7 +107,7 @@ class Worker:
         Raises:
           ServerLost: it did not come to an end; this worker is of no more use.
         """
-        until = time.monotonic() + request.limits.wall_s + GRACE_S
+        until = time.monotonic() + PATIENCE * request.limits.wall_s + GRACE_S
         for piece in request.pieces():
             self._write(piece, until)
         reply = Reply()
@@ -156,13 +160,14 @@ def _enclosed(opened: ExitStack) -> tuple[list[str], list[int]]:
     contents = {path.name: path.read_bytes() for path in SOURCES} | {"filter.bpf": refusing_filter()}
     options, files = [], []
     for name, content in contents.items():
-        file = opened.enter_context(tempfile.TemporaryFile())
+        file = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         file.write(content)
         file.seek(0)
         files.append(file.fileno())
         options += ["--ro-bind-data", str(file.fileno()), f"/sandbox/{name}"]
     shown, python = interpreter()
-    options += [*shown, "--setenv", "PYTHONHASHSEED", "0", *small_folder(Limits())]
+    options += [part for name, value in ENVIRONMENT.items() for part in ("--setenv", name, value)]
+    options += [*shown, *small_folder(Limits())]
     return enclosed(options, [*python, *PYTHON, "/sandbox/sandbox_server.py", "isolated"]), files
 
 
