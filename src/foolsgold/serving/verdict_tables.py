@@ -55,8 +55,9 @@ class Line:
 
 def line_of(verifier: str, asked: Asked, verdict: Verdict) -> Line:
     """The verdict on an answer, which can be reached again also where the verifier itself records less."""
-    given = {"prompt": asked.prompt, "completion": asked.completion, "columns": dict(asked.columns)}
-    record = {"verifier": verifier, **given, "limits": {}, "versions": {}, **verdict.record}
+    less = {"columns": dict(asked.columns), "limits": {}, "versions": {}}
+    given = {"verifier": verifier, "prompt": asked.prompt, "completion": asked.completion}
+    record = {**less, **verdict.record, **given}
     return Line(asked.task, verdict.outcome, verdict.passed, verdict.of, verdict.detail, record)
 
 
@@ -165,7 +166,7 @@ def _share(name: str, value: float, interval: Interval | None, n: int) -> Figure
 
 
 def _resampled(totals: np.ndarray) -> Interval | None:
-    """Interval of the sum of the first column over that of the second, of tasks drawn anew; tasks that are all alike tell nothing."""
+    """Interval of the first column's sum over the second's, tasks drawn anew; tasks that are all alike tell nothing."""
     if (totals == totals[0]).all():
         return None
     return bootstrap_interval(totals, lambda rows: float(rows[:, 0].sum() / rows[:, 1].sum()), RESAMPLES, seed=0)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 TOGETHER = 64
 """Answers judged at once; what is judged is on disk before the next ones are."""
 
+SANDBOXED = ("code", "java")
+"""Verifiers that run answers as Python programs."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyCommand:
@@ -65,8 +68,8 @@ class VerifyCommand:
             )
         if self.out is not None and not self.out.endswith(".jsonl"):
             raise UserError(f"--out {self.out}: verdicts are written as .jsonl")
-        if self.unsafe_subprocess and self.verifier != "code":
-            raise UserError("--unsafe-subprocess is for --verifier code")
+        if self.unsafe_subprocess and self.verifier not in SANDBOXED:
+            raise UserError(f"--unsafe-subprocess is for --verifier {' or '.join(SANDBOXED)}")
 
 
 @dataclass(frozen=True)
@@ -235,8 +238,8 @@ def _replay(path: Path, settings: Mapping[str, Any]) -> None:
     with Stages(console) as stages, stages.stage("verdicts again", len(lines)) as tick:
         for _, group in groupby(lines, key=lambda line: (line.record["verifier"], json.dumps(line.record["limits"]))):
             alike = list(group)
-            code = alike[0].record["verifier"] == "code"
-            verifier = verifier_of(alike[0].record, **(settings if code else {}))
+            runs = alike[0].record["verifier"] in SANDBOXED
+            verifier = verifier_of(alike[0].record, **(settings if runs else {}))
             for start in range(0, len(alike), TOGETHER):
                 batch = alike[start : start + TOGETHER]
                 asked = [
