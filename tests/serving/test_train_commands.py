@@ -140,15 +140,44 @@ def test_other_training_on_what_the_policy_writes(world, command, words):
     assert metrics(made)[-1]["reward"] > 0
 
 
-def test_alarms_are_logged_where_they_were_read(world):
+@pytest.fixture(scope="module")
+def watched(world):
+    """What a short run of RL on a reward model is asked for."""
     folder, model = world
     reward = run(folder, "reward", "--model", model, "--data", "comparisons.jsonl", "--steps", 2, "--batch", 8)
-    words = ("--prompts", "prompts.jsonl", "--reward", f"rm={reward / 'model'}", "--alarms")
-    size = ("--steps", 11, "--batch", 2, "--samples", 4, "--max-new-tokens", 8)
-    made = run(folder, "rl", "--model", model, *words, *size)
-    read = {row["step"]: {name for name in row if name.startswith("alarm/")} for row in metrics(made)}
-    assert [step for step, names in read.items() if names] == [1, 10]
-    assert {"alarm/outliers", "alarm/proxy beyond tilt", "alarm/repetition", "alarm/collapse"} <= read[10]
+    words = ("--model", model, "--prompts", "prompts.jsonl", "--reward", f"rm={reward / 'model'}")
+    return folder, (*words, "--steps", 11, "--batch", 2, "--samples", 4, "--max-new-tokens", 8)
+
+
+@pytest.mark.parametrize(
+    ("words", "read"),
+    [
+        ((), {"alarm/chi-squared"}),
+        (("--alarms", "off"), set()),
+        (("--alarms", "all"), {"alarm/chi-squared", "alarm/outliers", "alarm/repetition", "alarm/collapse"}),
+    ],
+)
+def test_alarms_are_logged_where_they_were_read(watched, words, read):
+    folder, usual = watched
+    made = run(folder, "rl", *usual, *words)
+    found = {row["step"]: {name for name in row if name.startswith("alarm/")} for row in metrics(made)}
+    assert [step for step, names in found.items() if names] == ([1, 10] if read else [])
+    assert found[10] == read if len(read) < 2 else read <= found[10]
+
+
+def test_a_run_above_its_alarm_threshold_is_stopped(watched, capsys):
+    folder, usual = watched
+    made = run(folder, "rl", *usual, "--alarm-threshold", -100)
+    assert "the alarm chi-squared read" in capsys.readouterr().out
+    assert not (made / "metrics.jsonl").read_text().count('"step": 2')
+
+
+def test_alarms_need_a_reward_model(world, capsys):
+    folder, model = world
+    words = ("--prompts", "prompts.jsonl", "--reward", f"{folder / 'rewards.py'}:length", "--alarm-threshold", 3)
+    with pytest.raises(SystemExit):
+        run(folder, "rl", "--model", model, *words)
+    assert "alarms watch a reward model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [(), ("--lora", 4)])

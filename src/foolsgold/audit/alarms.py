@@ -11,7 +11,7 @@ Letters: B samples, M members of an ensemble, D width of the reward model.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -254,7 +254,14 @@ class Alarms:
     """What a batch of the reference's own samples exceeds with the chance given, by name of the alarm."""
 
     @classmethod
-    def of(cls, reference: Watched, batch: int = 64, chance: float = 0.01, seed: int = 0) -> Alarms:
+    def of(
+        cls,
+        reference: Watched,
+        batch: int = 64,
+        chance: float = 0.01,
+        seed: int = 0,
+        names: Collection[str] = tuple(NEEDS),
+    ) -> Alarms:
         """Fit to the one half of the reference's prompts, and set thresholds by samples of the other.
 
         For thresholds whole prompts are drawn, which makes them rather too high than too low where a later batch has
@@ -264,6 +271,7 @@ class Alarms:
           reference: 256 samples or more, of as many prompts as can be had; `log_ratios` are not needed.
           batch: samples of a later reading.
           chance: of a reading above the threshold from `batch` samples of the reference itself.
+          names: of the alarms wanted, as in `NEEDS`.
 
         Raises:
           UserError: too few samples, or of one prompt only.
@@ -272,17 +280,18 @@ class Alarms:
             raise UserError(f"{len(reference.proxy)} samples of the reference are too few for alarms; give 256 or more")
         rng = np.random.default_rng(seed)
         fitted, others = map(reference.rows, halves(len(reference.proxy), reference.groups, rng))
-        found: dict[str, Alarm | None] = {
-            "disagreement": Disagreement.fit(fitted),
-            "outliers": Outliers.fit(fitted),
-            "proxy beyond tilt": BeyondTilt.fit(reference),
-            "chi-squared": ChiSquared.fit(fitted),
-            "proxy": Drift.fit(fitted, "proxy"),
-            "repetition": Drift.fit(fitted, "repetition"),
-            "length": Drift.fit(fitted, "lengths", either_way=True),
-            "collapse": Drift.fit(fitted, "log_probs"),
-            "duplicates": Duplicates(),
+        fits: dict[str, Callable[[], Alarm | None]] = {
+            "disagreement": lambda: Disagreement.fit(fitted),
+            "outliers": lambda: Outliers.fit(fitted),
+            "proxy beyond tilt": lambda: BeyondTilt.fit(reference),
+            "chi-squared": lambda: ChiSquared.fit(fitted),
+            "proxy": lambda: Drift.fit(fitted, "proxy"),
+            "repetition": lambda: Drift.fit(fitted, "repetition"),
+            "length": lambda: Drift.fit(fitted, "lengths", either_way=True),
+            "collapse": lambda: Drift.fit(fitted, "log_probs"),
+            "duplicates": Duplicates,
         }
+        found = {name: fit() for name, fit in fits.items() if name in names}
         alarms = {name: alarm for name, alarm in found.items() if alarm is not None}
         resampled = [others.rows(_whole_groups(others, batch, rng)) for _ in range(200)]
         thresholds = {

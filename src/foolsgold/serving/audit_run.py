@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from rich.console import Console
 
+from foolsgold.audit.alarm_advice import advice, logged_readings
 from foolsgold.audit.evidence import Evidence, Samples
 from foolsgold.audit.exploit_report import text_sections
 from foolsgold.audit.exploits import search
@@ -110,7 +111,8 @@ def _followed(command: AuditCommand, source: Source, folder: RunFolder, stages: 
         if last or len(evidence.run) > known:
             known = len(evidence.run)
             verdict = _written(command, source, evidence, folder, stages, last)
-            stages.console.print(f"{known} checkpoints measured", highlight=False)
+            if known:
+                stages.console.print(f"{known} checkpoints measured", highlight=False)
         if last:
             return verdict
         time.sleep(POLL_SECONDS)
@@ -124,16 +126,25 @@ def _written(
     extra: list[Section] = []
     if command.exploits and last and isinstance(source, Policies):
         extra += _exploits(source, evidence, command.seed, stages)
+    trust = Trust(evidence, command.seed)
+    extra += _alarm(source, trust)
     if source.warnings:
         extra.append(Prose("What could not be measured", source.warnings))
     with stages.stage("what it says", None):
-        trust = Trust(evidence, command.seed)
         verdict = judge(trust)
         body = sections(trust, extra)
     verdict.write(folder.path / "verdict.json")
     again = shlex.join(["foolsgold", *folder.record["command"][1:]])
     write_report(folder.path / "report.html", verdict, body, folder.record, again)
     return verdict
+
+
+def _alarm(source: Source, trust: Trust) -> list[Section]:
+    """What the run's own alarm says of the next run's threshold."""
+    if not isinstance(source, Policies) or source.run is None or trust.rl is None:
+        return []
+    read = logged_readings(source.run / "metrics.jsonl")
+    return [] if read is None else [Prose("An alarm for the next run", advice(trust.rl, read))]
 
 
 def _exploits(source: Policies, evidence: Evidence, seed: int, stages: Stages) -> list[Section]:

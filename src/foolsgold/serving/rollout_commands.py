@@ -77,7 +77,7 @@ def rl_command(settings: RLCommand) -> Path:
         snapshots = snapshots_of(run, policy, kept)
         watch = None
         if watched is not None:
-            watch = AlarmWatch(policy, task, watched, sampling_of(policy, settings), settings.seed)
+            watch = AlarmWatch(policy, task, watched, sampling_of(policy, settings), settings)
 
         def report(step: int, metrics: Metrics) -> None:
             snapshots.keep(step)
@@ -88,7 +88,7 @@ def rl_command(settings: RLCommand) -> Path:
             if watch is not None:
                 watch.inspect(step, rollouts)
 
-        after = (run.checkpoints, report, stop or evaluate, before)
+        after = (run.checkpoints, report, stop or evaluate, before, None if watch is None else watch.reference)
         if settings.algorithm == "ppo":
             loop = train_ppo(policy.model, task, PPOSettings(run.loop, rollouts, updates, kl), *after)
         else:
@@ -96,8 +96,11 @@ def rl_command(settings: RLCommand) -> Path:
             whole = PolicyGradientSettings(run.loop, rollouts, algorithm, updates, kl)
             loop = train_policy(policy.model, task, whole, *after)
         snapshots.keep(loop.step, last=True)
+        if loop.stopped:
+            run.say(loop.stopped)
         if stop is not None:
-            run.say(loop.stopped or "gold did not surely fall")
+            if not loop.stopped:
+                run.say("gold did not surely fall")
             run.say(f"the model is the policy of step {stop.restore()}, whose gold was highest")
         model = run.save(policy)
         run.finish(model, _generation(model, settings))

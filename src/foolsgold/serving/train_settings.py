@@ -219,9 +219,13 @@ class RLCommand(RunSettings, Adapter, Drawing, Start):
     """Reward of a completion that was cut off, in place of its own."""
     refills: int | None = None
     """How often prompts whose completions all got the same reward are replaced; 2 for dapo, else 0."""
-    alarms: bool = False
-    """Read alarms every ten steps, without gold: how far completions have left what the reward model knows, repetition,
-    length and so on, logged as alarm/…; what each is worth is in docs/gaming.md."""
+    alarms: Literal["off", "chi-squared", "all"] = "chi-squared"
+    """Alarm that is read every ten steps, without gold, and logged as alarm/…, where a reward is a reward model. In the
+    study gaming chi-squared caught 91 % (77 to 97) of the runs whose gold fell, at 5 % (2 to 13) false alarms, as good
+    as a limit on KL at 88 % (73 to 95); no other did better. Thresholds do not carry over from one world to another."""
+    alarm_threshold: float | None = None
+    """Chi-squared above which the run stops. Take it from runs of your own: foolsgold audit says what the alarm read up
+    to the peak of gold."""
     gold_budget: int | None = None
     """Labels of the reward named gold, one completion each, to spend on held-out prompts along the way. The run stops
     when gold has surely fallen, and the model is the policy of the highest gold."""
