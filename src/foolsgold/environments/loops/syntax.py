@@ -33,10 +33,8 @@ _PRECEDENCE = {
     "+": 6, "-": 6, "*": 7, "/": 7, "%": 7,
 }  # fmt: skip
 _UNARY = 8
-KEYWORDS = frozenset(
-    ("true", "false", "int", "if", "else", "while", "do", "for", "return", "skip", "nondet", "unknown")
-    + ("assume", "requires", "assert", "ensures", "invariant")
-)
+_WORDS = ("true", "false", "int", "if", "else", "while", "do", "for", "return", "skip", "nondet", "unknown")
+KEYWORDS = frozenset((*_WORDS, "assume", "requires", "assert", "ensures", "invariant"))
 
 
 class SyntaxFault(UserError):
@@ -180,12 +178,13 @@ class Reader:
     def _applied(self, sign: Token, *arguments: Term) -> Term:
         if sign.text in ("/", "%") and not (isinstance(arguments[1], Constant) and arguments[1].value):
             raise self.fault(f"{sign.text} takes a number other than 0 on its right", sign)
+        if sign.text in ("<", "<=", ">", ">=") and arguments[0].sort == "Bool" and not isinstance(arguments[0], Choice):
+            raise self.fault("a <= b <= c is two comparisons; write a <= b && b <= c", sign)
         numbers = _PRECEDENCE.get(sign.text, 0) > _PRECEDENCE["=="] or sign.text == "neg"
         try:
             return applied(sign.text, *(self._of_sort(each, "Int") if numbers else each for each in arguments))
         except ValueError as error:
-            chained = " (a <= b <= c is two comparisons joined by &&)" if sign.text in ("<", "<=", ">", ">=") else ""
-            raise self.fault(f"{error}{chained}", sign) from None
+            raise self.fault(str(error), sign) from None
 
     def _of_sort(self, term: Term, sort: Sort) -> Term:
         if isinstance(term, Choice):
