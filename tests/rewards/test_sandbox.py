@@ -285,6 +285,25 @@ def test_a_server_that_does_not_start_is_no_verdict(monkeypatch):
             sandbox.run([Program("")])
 
 
+def test_closing_ends_what_runs():
+    sandbox = Sandbox(workers=1)
+    failures = []
+
+    def ask():
+        try:
+            sandbox.run([Program("import time; time.sleep(100)", limits=Limits(wall_s=100)), Program("")])
+        except VerifierFailure as failure:
+            failures.append(str(failure))
+
+    sandbox.run([Program("")])
+    asking = threading.Thread(target=ask)
+    asking.start()
+    time.sleep(0.3)
+    sandbox.close()
+    asking.join(20)
+    assert failures == ["the sandbox was closed before the job was done"]
+
+
 OWNER = """
 import os, signal, sys, threading, time
 from foolsgold.rewards.sandbox import Program, Sandbox, shared_sandbox

@@ -134,8 +134,9 @@ def _exception(own, message):
     around it in silence, with no test made.
     """
     named = getattr(builtins, own, None)
-    known = isinstance(named, type) and not issubclass(named, StopIteration | StopAsyncIteration)
-    for kind in type.mro(named) if known else ():
+    if not isinstance(named, type) or issubclass(named, StopIteration | StopAsyncIteration):
+        named = object
+    for kind in named.__mro__:
         if issubclass(kind, Exception):
             with contextlib.suppress(TypeError):  # such as UnicodeDecodeError, which is made of five parts
                 return kind(message)

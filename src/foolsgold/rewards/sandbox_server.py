@@ -55,7 +55,9 @@ class Confinement:
     """Namespaces, capabilities and the system-call filter of jobs."""
 
     def __init__(self):
-        self.libc = ctypes.CDLL(None, use_errno=True)
+        libc = ctypes.CDLL(None, use_errno=True)
+        names = ("unshare", "setns", "mount", "capset", "prctl")
+        self.calls = {name: getattr(libc, name) for name in names}  # looked up once, not in each child
         with open(os.path.join(os.path.dirname(__file__), "filter.bpf"), "rb") as file:
             program = file.read()
         self.program = ctypes.create_string_buffer(program, len(program))
@@ -72,7 +74,7 @@ class Confinement:
             file.write("1000")  # where the machine runs out of memory, jobs go first
 
     def call(self, name, *arguments):
-        if getattr(self.libc, name)(*arguments) == -1:
+        if self.calls[name](*arguments) == -1:
             error = ctypes.get_errno()
             raise OSError(error, f"{name}: {os.strerror(error)}")
 
@@ -115,6 +117,8 @@ class Server:
         self.confinement = confinement
         self.null = os.open("/dev/null", os.O_RDWR)
         self.buffer = bytearray(1 << 16)
+        self.touched = 0
+        """Bytes of the buffer that hold something of the job's."""
         self.others = set(processes()) if confinement else set()
         self.baseline = used(self.others)[1] // max(1, len(self.others))
         self.running: set[int] = set()
@@ -255,12 +259,14 @@ class Server:
             status = b"output"
         for file in self.streams:
             os.close(file)
-        self.buffer[:] = bytes(len(self.buffer))
+        self.buffer[: self.touched] = bytes(self.touched)
+        self.touched = 0
         return status
 
     def relay(self, file, room):
         """Hand on a piece of a stream; returns how many bytes more may come, below 0 where it was too much."""
         length = os.readv(file, [self.buffer])
+        self.touched = max(self.touched, length)
         if length == 0:
             os.close(file)
             del self.streams[file]

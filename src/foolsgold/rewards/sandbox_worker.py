@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -172,6 +173,4 @@ def _enclosed(opened: ExitStack) -> tuple[list[str], list[int]]:
 
 
 def _unsafe() -> tuple[list[str], list[int]]:
-    import sys
-
     return [sys.executable, *PYTHON, str(SOURCES[0]), "plain"], []
