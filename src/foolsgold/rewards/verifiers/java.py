@@ -85,6 +85,7 @@ class JavaVerifier:
         steps: int = 100_000,
         sandbox: Sandbox | None = None,
         limits: Limits | None = None,
+        server: JavaServer | None = None,
     ):
         """
         Args:
@@ -94,6 +95,7 @@ class JavaVerifier:
           steps: that Java may take for one of them; see JavaServer.java. Inputs that need more are dropped.
           sandbox: None for the one that this process shares.
           limits: of a translation's calls, all together; None for those of the sandbox.
+          server: a JVM to share with other verifiers; None for one of its own.
         """
         self.generated = generated
         self.largest = largest
@@ -101,7 +103,8 @@ class JavaVerifier:
         self.steps = steps
         self._sandbox = sandbox
         self._limits = limits
-        self._server = JavaServer()
+        self._own_server = server is None
+        self._server = server or JavaServer()
         self._lock = threading.Lock()
         self._references: OrderedDict[tuple[str, ...], Reference | str] = OrderedDict()
 
@@ -118,8 +121,9 @@ class JavaVerifier:
         self.close()
 
     def close(self) -> None:
-        """Ends the JVM; it starts again when it is needed."""
-        self._server.close()
+        """Ends the JVM, unless it is shared; it starts again when it is needed."""
+        if self._own_server:
+            self._server.close()
 
     def verdicts(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[Verdict]:
         """One verdict a completion; checks are inputs on which the two were compared.

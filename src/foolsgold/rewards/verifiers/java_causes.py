@@ -192,7 +192,7 @@ def plain_cause(each: Disagreement) -> str:
     if difference(each.java, each.python, each.parameters) == "mutation":
         return "mutation"
     if each.java.raised or each.python.raised or each.python.timeout:
-        return "time" if each.python.timeout else ""
+        return ""
     java, python = each.java.value, each.python.value
     if _alike(each.java, each.python):
         if isinstance(java, bool) or isinstance(python, bool):
@@ -214,6 +214,8 @@ def _alike(java: JavaResult, python: Returned) -> bool:
 
 def last_cause(each: Disagreement) -> str:
     """What remains to be said where no explanation mends the translation; "other" where it is another algorithm."""
+    if each.python.timeout:
+        return "time"
     if each.java.raised:
         return "exception: another one" if each.python.raised else "exception: only Java throws"
     if each.python.raised:

@@ -9,7 +9,7 @@ import java.lang.reflect.Type;
 import java.lang.reflect.TypeVariable;
 import java.lang.reflect.WildcardType;
 import java.math.BigInteger;
-import java.nio.charset.StandardCharsets;
+import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -26,7 +26,8 @@ class Values {
     static final int MOST_ELEMENTS = 100_000;
 
     static String string(DataInputStream in) throws IOException {
-        return new String(in.readNBytes(in.readInt()), StandardCharsets.UTF_16BE);
+        byte[] bytes = in.readNBytes(in.readInt());
+        return ByteBuffer.wrap(bytes).asCharBuffer().toString(); // and not String, which replaces half characters
     }
 
     static void write(DataOutputStream out, String text) throws IOException {
