@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from scipy.special import comb
 
+from foolsgold import cli
 from foolsgold.errors import UserError
 from foolsgold.objectives.statistics import wilson_interval
+from foolsgold.policies.decoder import Decoder, DecoderConfig
+from foolsgold.policies.hub import save_policy
+from foolsgold.policies.tokenizer import train_bpe
 from foolsgold.rewards.sandbox import Sandbox
 from foolsgold.rewards.scoring import Scorer
 from foolsgold.rewards.verifiers.code import CodeVerifier
@@ -179,3 +184,23 @@ def test_rewards_are_verifiers_where_a_command_line_says_so(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     (tmp_path / "verifier").mkdir()
     assert absolute_spec("gold=verifier:code@0") == "gold=verifier:code@0"
+
+
+def test_an_audit_asks_a_verifier_for_gold(tmp_path, monkeypatch):
+    tokenizer = train_bpe(["1 2 3 4 5 6 7 8 9 0"] * 3, 270)
+    torch.manual_seed(0)
+    save_policy(tmp_path / "model", Decoder(DecoderConfig.sized(len(tokenizer), 16, 1)), tokenizer)
+    (tmp_path / "proxy.py").write_text(
+        "def proxy(completions, **columns):\n    return [sum(map(ord, c)) for c in completions]\n"
+    )
+    prompts = write(
+        tmp_path / "prompts.jsonl", [{"prompt": "1 + 1 =", "answer": "2"}, {"prompt": "3 =", "answer": "3"}]
+    )
+    places = ("--policy", tmp_path / "model", "--proxy", tmp_path / "proxy.py:proxy", "--prompts", prompts)
+    words = (*places, "--gold", "verifier:maths+partial", "--samples", 4, "--max-new-tokens", 2, "--out", tmp_path)
+    monkeypatch.setattr("sys.argv", ["foolsgold", "audit", *map(str, words), "--device", "cpu"])
+    cli.main()
+    (samples,) = tmp_path.glob("audit-*/samples.jsonl")
+    golds = [json.loads(line)["gold"] for line in samples.read_text().splitlines()]
+    assert len(golds) == 8
+    assert set(golds) <= {0.0, 1.0}

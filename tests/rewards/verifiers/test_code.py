@@ -12,7 +12,7 @@ from foolsgold.rewards.verifiers.verdict import VerifierFailure, VerifierReward
 SQUARE = "def square(x):\n    return x * x\n"
 CUBE = "def square(x):\n    return x * x * x\n"
 TESTS = ["assert square(0) == 0", "assert square(1) == 1", "assert square(3) == 9", "assert square(-2) == 4"]
-SHORT = Limits(cpu_s=1.0, wall_s=2.0)
+SHORT = Limits(cpu_s=1.0, wall_s=20.0)
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,17 @@ from foolsgold.rewards.sandbox import Limits, Sandbox
 from foolsgold.rewards.verifiers.code import CodeVerifier
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "code" / "HumanEval.jsonl.gz"
-LIMITS = Limits(cpu_s=2.0, wall_s=4.0)
+LIMITS = Limits(cpu_s=2.0, wall_s=30.0)
 TOGETHER = 128
 PLAIN = """
 import json, signal, sys
 def stop(*_):
     raise BaseException("over time")
-signal.signal(signal.SIGALRM, stop)
+signal.signal(signal.SIGPROF, stop)
 out, sys.stdout = sys.stdout, sys.stderr
 passed = []
 for program, test, entry in json.load(sys.stdin):
-    signal.setitimer(signal.ITIMER_REAL, 2)
+    signal.setitimer(signal.ITIMER_PROF, 2)
     try:
         space = {"__name__": "plain"}
         exec(program + "\\n" + test, space)
@@ -31,7 +31,7 @@ for program, test, entry in json.load(sys.stdin):
         passed.append(True)
     except BaseException:
         passed.append(False)
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.setitimer(signal.ITIMER_PROF, 0)
 json.dump(passed, out)
 """
 """Runs programs and their tests in one process, as HumanEval's authors do; only for programs that are known."""

@@ -129,10 +129,10 @@ def test_what_cannot_be_read_is_invalid(answer):
 
 
 def test_an_answer_that_takes_too_long_takes_its_process_along_and_the_next_one_gets_another():
-    nested = "\\boxed{" + "{" * 18 + "42" + "}" * 18 + "}"
+    nested = "\\boxed{" + "{" * 30 + "42" + "}" * 30 + "}"
     began = time.perf_counter()
     assert outcome("\\sqrt{8}", nested, 0.5) == "timeout"
-    assert time.perf_counter() - began < 4
+    assert time.perf_counter() - began < 20
     assert outcome("\\sqrt{8}", "2\\sqrt{2}") == "passed"
 
 

@@ -159,6 +159,7 @@ def _spaced(text: str) -> str:
     return " ".join(text.split())
 
 
+@functools.cache
 def _version() -> str:
     try:
         return importlib.metadata.version("math-verify")
