@@ -27,7 +27,7 @@ plain = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(plain)
 def test_plain_data_comes_back_with_its_classes(value):
     back = loads(dumps(value))
