@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given, settings
@@ -245,9 +246,16 @@ def test_workers_judge_alike_and_remember():
     with AnnotationsVerifier(workers=2) as verifier:
         verdicts = verifier.verdicts([""] * 4, answers, program=[SWAP] * 4)
         assert verdicts == [judge(SWAP, answer) for answer in answers]
-        assert verifier.verdicts([""], answers[:1], program=[SWAP])[0] is verdicts[0]
+        assert verifier.verdicts([""], answers[:1], program=[SWAP])[0] == verdicts[0]
         chat = [[{"role": "assistant", "content": answers[0]}]]
-        assert verifier.verdicts([""], chat, program=[SWAP])[0] is verdicts[0]
+        again = verifier.verdicts(["prompt"], chat, program=[SWAP])[0]
+    assert again.outcome == "passed"
+    assert (again.record["prompt"], again.record["completion"]) == ("prompt", chat[0])
+    made = AnnotationsVerifier.of_record(again.record)
+    assert made.verdicts([""], [again.record["completion"]], **{"program": [again.record["columns"]["program"]]}) == [
+        replace(again, record={**again.record, "prompt": ""})
+    ]
+    made.close()
     assert verified_share(verdicts) == 0.5
 
 

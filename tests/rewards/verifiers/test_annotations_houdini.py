@@ -19,6 +19,19 @@ def test_finds_none_where_none_is_simple():
     assert houdini(program, seconds=5) is None
 
 
+def test_names_in_bars_are_read_back():
+    problem = """
+    (synth-inv inv ((a.b Bool)))
+    (define-fun pre ((a.b Bool)) Bool a.b)
+    (define-fun trans ((a.b Bool) (a.b! Bool)) Bool (= a.b! a.b))
+    (define-fun post ((a.b Bool)) Bool a.b)
+    (inv-constraint inv pre trans post)
+    """
+    found = houdini(problem, seconds=30)
+    assert found == "|a.b|"
+    assert judge(problem, found).outcome == "passed"
+
+
 def test_one_loop_only():
     with pytest.raises(UserError, match="one loop"):
         houdini("while (*) { x = 1; } while (*) { x = 2; }")

@@ -10,7 +10,7 @@ from foolsgold.environments.loops.sygus import InvariantProblem, read_definition
 from foolsgold.environments.loops.syntax import Reader, SyntaxFault
 from foolsgold.environments.loops.terms import Apply, Constant, Term, conjunction, walk
 
-MAX_CHARACTERS = 4_000
+MAX_CHARACTERS = 12_000
 MAX_PARTS = 400
 """Operators, variables and constants of an invariant."""
 
@@ -72,7 +72,7 @@ def read_problem_answer(text: str, problem: InvariantProblem) -> Term:
         raise SyntaxFault("an invariant is written out, without let")  # with it, ten lines are a thousand million parts
     if re.match(r"\(\s*define-fun\b", text):
         invariant = read_definition(text, problem)
-    elif re.match(r"\(\s*[^\s\w(!-]|\(\s*(and|or|not|let|ite|distinct|xor)\b|\(\s*-\s", text):
+    elif re.match(r"\||\(\s*[^\s\w(!-]|\(\s*(and|or|not|let|ite|distinct|xor)\b|\(\s*-\s", text):
         invariant = read_term(text, {variable.name: variable for variable in problem.variables})
         if invariant.sort != "Bool":
             raise SyntaxFault("a number stands where a condition must")

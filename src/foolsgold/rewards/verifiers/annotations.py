@@ -11,7 +11,9 @@ verdicts, or partial ones on top of them.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 from foolsgold.environments.loops.answers import ChangedProgram
@@ -19,7 +21,7 @@ from foolsgold.environments.loops.conditions import KINDS
 from foolsgold.environments.loops.syntax import SyntaxFault
 from foolsgold.errors import UserError
 from foolsgold.rewards.verifiers.annotations_tasks import counterexample, task_of
-from foolsgold.rewards.verifiers.annotations_workers import Effort, Workers
+from foolsgold.rewards.verifiers.annotations_workers import Effort, Workers, record_of
 from foolsgold.rewards.verifiers.verdict import Outcome, Verdict, VerifierFailure
 
 
@@ -39,11 +41,21 @@ class AnnotationsVerifier:
             nothing stops it.
           effort: what z3 may spend on one question.
           remembered: verdicts that are kept.
+
+        Raises:
+          UserError: z3 is not installed.
         """
+        if find_spec("z3") is None:
+            raise UserError("invariants are proved by z3; install it with: pip install foolsgold[verifiers]")
         self.effort = effort
         self._workers = Workers(workers, effort) if workers else None
         self._remembered: OrderedDict[tuple[str, str], Verdict] = OrderedDict()
         self._most = remembered
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> AnnotationsVerifier:
+        """The verifier that came to a verdict."""
+        return cls(effort=Effort(**record["limits"]))
 
     def verdicts(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[Verdict]:
         """One verdict an answer; `passed` of 3 are initiation, consecution and sufficiency.
@@ -67,7 +79,10 @@ class AnnotationsVerifier:
             self._remembered.move_to_end(pair)
         while len(self._remembered) > self._most:
             self._remembered.popitem(last=False)
-        return [known[pair] for pair in pairs]
+        return [
+            replace(known[pair], record={**known[pair].record, "prompt": prompt, "completion": completion})
+            for pair, prompt, completion in zip(pairs, prompts, completions, strict=True)
+        ]
 
     def close(self) -> None:
         """Ends the processes."""
@@ -99,11 +114,7 @@ def judge(program: str, completion: str, effort: Effort = Effort()) -> Verdict:
     """
     from foolsgold.rewards.verifiers.annotations_z3 import decide
 
-    record: dict[str, Any] = {
-        "program": program,
-        "completion": completion,
-        "effort": {"steps": effort.steps, "wall_ms": effort.wall_ms},
-    }
+    record = record_of(program, completion, effort)
     task = task_of(program)
     try:
         invariants = task.read(completion)

@@ -15,8 +15,11 @@ import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, TextIO
 
+from foolsgold import __version__
 from foolsgold.errors import UserError
 from foolsgold.rewards.verifiers.verdict import Verdict, VerifierFailure
 
@@ -35,6 +38,23 @@ class Effort:
     """Of z3's own count of work (rlimit), which is the same on every machine; about a second where it runs out."""
     wall_ms: int = 10_000
     """A second limit, in milliseconds, for work that z3 counts badly."""
+
+
+def record_of(program: str, completion: str, effort: Effort) -> dict[str, Any]:
+    """What a verdict's record begins with."""
+    return {
+        "verifier": "annotations",
+        "prompt": "",
+        "completion": completion,
+        "columns": {"program": program},
+        "limits": asdict(effort),
+        "versions": {"foolsgold": __version__, "z3": _z3_version()},
+    }
+
+
+@lru_cache(maxsize=1)
+def _z3_version() -> str:
+    return version("z3-solver")
 
 
 class Workers:
@@ -116,7 +136,7 @@ class _Worker:
         self.stop()
         if over.is_set():
             detail = f"judging took more than {seconds:.0f} s"
-            record = {name: question[name] for name in ("program", "completion", "effort")}
+            record = record_of(question["program"], question["completion"], Effort(**effort))
             return {"verdict": asdict(Verdict("timeout", 0, 3, detail, record))}
         return None
 

@@ -68,7 +68,8 @@ def solution(
             for make in (z3.SimpleSolver, z3.Solver):
                 solver = make()
                 solver.set("rlimit", effort.steps)
-                solver.set("timeout", effort.wall_ms)
+                if make is z3.Solver:
+                    solver.set("timeout", effort.wall_ms)  # by a thread of its own, which is dear on a busy machine
                 solver.from_string(script)
                 found = solver.check()
                 if found == z3.unsat:
