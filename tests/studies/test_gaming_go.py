@@ -40,7 +40,15 @@ WHITES = drawn("XX.OO", ".X.OO", "XX.OO", ".XOO.", "XOOOO")
 
 
 def games(final: np.ndarray, color: np.ndarray) -> GoGames:
-    return GoGames(final, np.zeros(len(final), np.float32), color, np.zeros((len(final), 0)), None, 1)  # type: ignore[arg-type]
+    return GoGames(
+        final,
+        np.zeros((len(final), 1), np.uint64),
+        np.zeros(len(final), np.float32),
+        color,
+        np.zeros((len(final), 0)),
+        None,
+        1,
+    )  # type: ignore[arg-type]
 
 
 def test_a_board_is_drawn_as_it_was_told():
@@ -54,7 +62,8 @@ def test_exhibits_are_lost_by_area_and_the_highest_come_first():
     # Area of the first: Black 12, White 9; of the second: Black 9, White 13.
     final = np.stack([BLACKS, BLACKS, WHITES, WHITES, WHITES])
     color = np.array([BLACK, WHITE, BLACK, WHITE, BLACK], np.int8)
-    found = exhibits(games(final, color), np.array([9.0, 0.5, 1.0, 8.0, 2.0]))
+    played = games(final, color)
+    found = exhibits(played, np.array([9.0, 0.5, 1.0, 8.0, 2.0]), played)
     assert [(side, score) for side, _, score, _ in found] == [("Black", 2.0), ("White", 0.5)]
     assert [lead for *_, lead in found] == [-4, -3]
 
@@ -103,6 +112,13 @@ def test_a_stored_plan_comes_back():
     assert GoGamingPlan.from_json(json.loads(json.dumps(asdict(plan)))) == plan
 
 
+def test_unfinished_games_are_judged_by_their_looks_and_no_score_knows_them():
+    plan = GoGamingPlan.of(GamingConfig(world="unfinished-go"))
+    assert (plan.go.moves, plan.go.taste, plan.go.board) == (26, "looks", 7)
+    assert {trial.raters for trial in plan.trials} == {"club"}
+    assert GoGamingPlan.from_json(json.loads(json.dumps(asdict(plan)))) == plan
+
+
 def test_plans_of_earlier_runs_are_of_poems():
     plan = asdict(GamingPlan.of(GamingConfig(size="s")))
     del plan["world"]
@@ -118,7 +134,7 @@ TINY_TRIALS = (
     replace(USUAL, name="none-40-1", seed=1),
     replace(USUAL, name="score-40-0", raters="score"),
 )
-TINY = GoGamingPlan("s", GoPlan(0, 5, NetworkSize(1, 8), 40, 40, 100), TINY_TRIALS)
+TINY = GoGamingPlan("s", GoPlan(0, 5, NetworkSize(1, 8), 40, 40, 100, evaluated_prompts=16), TINY_TRIALS)
 
 
 def run(folder: RunFolder) -> Verdict:
@@ -129,7 +145,6 @@ def run(folder: RunFolder) -> Verdict:
 @pytest.mark.slow
 def test_a_tiny_study_from_end_to_end_goes_on_after_a_kill(tmp_path, monkeypatch):
     monkeypatch.setattr(gaming_go_pipeline, "START_PROMPTS", 64)
-    monkeypatch.setattr(gaming_go_arm, "EVALUATED_PROMPTS", 16)
     monkeypatch.setattr(gaming_go_arm, "MEMBERS", 2)
     monkeypatch.setattr(gaming_go_arm, "LABELS_A_ROUND", 10)
 

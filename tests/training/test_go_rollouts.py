@@ -10,7 +10,7 @@ from foolsgold.environments.go.features import PLANES, policy_planes
 from foolsgold.environments.go.rules import BLACK, META, WHITE
 from foolsgold.errors import UserError
 from foolsgold.policies.go_network import GoNetwork, NetworkSize
-from foolsgold.training.go_rollouts import GoGames, RawPlayer, draw_prompts, play_games
+from foolsgold.training.go_rollouts import GoGames, RawPlayer, draw_prompts, play_games, played_out
 from foolsgold.training.self_play_worker import max_moves
 
 SIZE = 5
@@ -47,6 +47,22 @@ def played(policy: GoNetwork, base: GoNetwork, seed: int = 2, prompts_seed: int 
 @pytest.fixture(scope="module")
 def games() -> GoGames:
     return played(network(1, 3.0), network(2, 3.0))
+
+
+def test_unfinished_games_begin_like_whole_ones_and_are_played_to_their_end(games):
+    policy, base = network(1, 3.0), network(2, 3.0)
+    cut = play_games(player(policy), player(base), draw_prompts(SIZE, PROMPTS, 1), GAMES, 2, moves=9)
+    assert (cut.final[:, META, rules.MOVES] <= 9).all()
+    went_on = cut.actions >= 0
+    np.testing.assert_array_equal(cut.actions[went_on], games.actions[:, : cut.actions.shape[1]][went_on])
+    # A player of 7 games at once leaves a rest of 3 of the 24.
+    ended = played_out(cut, RawPlayer(base, SIZE, 7, "cpu"), seed=5)
+    header = ended.final[:, META]
+    assert ((header[:, rules.PASSES] == 2) | (header[:, rules.MOVES] == max_moves(SIZE))).all()
+    assert (header[:, rules.MOVES] > cut.final[:, META, rules.MOVES]).all()
+    np.testing.assert_array_equal(ended.color, cut.color)
+    again = played_out(ended, RawPlayer(base, SIZE, 7, "cpu"), seed=6)
+    np.testing.assert_array_equal(again.final, ended.final)
 
 
 def test_prompts_come_in_both_colours():

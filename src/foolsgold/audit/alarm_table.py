@@ -11,7 +11,7 @@ other, such as runs with one reward model, and nothing is tuned on what it is te
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -110,10 +110,38 @@ def detector_table(runs: Sequence[WatchedRun], false_alarms: float = 0.05, seed:
     groups = sorted({run.group for run in runs})
     if len(groups) < 2:
         raise UserError(f"thresholds are tested on groups other than they are set on; give two or more, not {groups}")
+
+    def thresholds(alarm: str) -> dict[str, float]:
+        return {
+            group: threshold_of([run for run in runs if run.group != group], alarm, false_alarms) for group in groups
+        }
+
+    return _sorted([detector_row(name, runs, thresholds(name), seed) for name in _names(runs)])
+
+
+def carried_over(
+    runs: Sequence[WatchedRun], others: Sequence[WatchedRun], false_alarms: float = 0.05, seed: int = 0
+) -> list[DetectorRow]:
+    """As `detector_table`, but with thresholds set by `others`, runs of another world, of whatever group.
+
+    Raises:
+      UserError: no alarm that all runs have.
+    """
+    groups = {run.group for run in runs}
+    return _sorted([
+        detector_row(name, runs, dict.fromkeys(groups, threshold_of(others, name, false_alarms)), seed)
+        for name in _names([*runs, *others])
+    ])  # fmt: skip
+
+
+def _names(runs: Sequence[WatchedRun]) -> list[str]:
     names = [name for name in runs[0].readings if all(name in run.readings for run in runs)]
     if not names:
         raise UserError("there is no alarm that all runs have")
-    rows = [_row(name, runs, groups, false_alarms, seed) for name in names]
+    return names
+
+
+def _sorted(rows: list[DetectorRow]) -> list[DetectorRow]:
     return sorted(rows, key=lambda row: (math.isnan(row.gold_lost), row.gold_lost, row.alarm))
 
 
@@ -127,10 +155,8 @@ def threshold_of(runs: Sequence[WatchedRun], alarm: str, false_alarms: float) ->
     return ordered[min(rank, len(ordered)) - 1]
 
 
-def _row(alarm: str, runs: Sequence[WatchedRun], groups: Sequence[str], false_alarms: float, seed: int) -> DetectorRow:
-    thresholds = {
-        group: threshold_of([run for run in runs if run.group != group], alarm, false_alarms) for group in groups
-    }
+def detector_row(alarm: str, runs: Sequence[WatchedRun], thresholds: Mapping[str, float], seed: int = 0) -> DetectorRow:
+    """What one alarm is worth, each run judged by the threshold of its group."""
     rung = [run.rings(alarm, thresholds[run.group]) for run in runs]
     pairs = list(zip(runs, rung, strict=True))
     false = sum(at is not None and (not run.over_optimized or at <= run.peak) for run, at in pairs)

@@ -16,6 +16,7 @@ from foolsgold.studies.gaming_go import run_go
 from foolsgold.studies.gaming_measure import Measured, shared_error
 from foolsgold.studies.gaming_plan import STUDY, VERSION, GamingConfig, GamingPlan
 from foolsgold.studies.gaming_report import judge, sections
+from foolsgold.studies.gaming_table import joined_table
 from foolsgold.studies.gaming_trial import TrialResult, log_results
 from foolsgold.studies.poem_study import run_study
 from foolsgold.studies.poems_pipeline import PoemsPipeline, RewardFit
@@ -95,9 +96,12 @@ class Gaming:
 
 
 def main(config: GamingConfig) -> None:
-    """Run or resume the study, in the world asked for or of the run, and say where the report is."""
+    """Run or resume the study, in the world asked for or of the run, and say where the report is; or print a table."""
+    if config.table:
+        print(joined_table(config.table), end="")
+        return
     world = config.world if config.resume is None else record_of(config.resume)["config"].get("world", "poems")
-    if world == "go":
+    if world != "poems":
         run_go(config)
         return
     make_plan = partial(GamingPlan.of, config)

@@ -40,11 +40,11 @@ class GoGaming:
         read = partial(TrialResult.read, trial=GoTrial)
         results: list[TrialResult] = run_arms(plan.go, plan.trials, path, self.created, self.stages, run_go_trial, read)
         start = pipeline.start
-        measured = Measured(results, start.grouped(start.won), self.shared_errors(), plan.go.seed)
+        measured = Measured(results, start.grouped(pipeline.ended(start).won), self.shared_errors(), plan.go.seed)
         log_results(self.folder, results)
         verdict = judge(measured)
         verdict.write(path / "verdict.json")
-        command = f"foolsgold run {STUDY} --world go --size {plan.size} --seed {plan.go.seed}"
+        command = f"foolsgold run {STUDY} --world {plan.world} --size {plan.size} --seed {plan.go.seed}"
         write_report(path / "report.html", verdict, sections(measured, plan.go), self.folder.record, command)
         return verdict
 
@@ -66,7 +66,7 @@ class GoGaming:
                 members = GoEnsemble([GoReward(self.pipeline.fitted(fit), self.plan.go.board) for fit in trial.fits])
                 scores = np.array([start.grouped(row) for row in members.margins(start.final, start.color)])
                 told = f"{trial.comparisons:,} comparisons, the same"
-                found[told] = shared_error(scores, start.grouped(start.score))
+                found[told] = shared_error(scores, start.grouped(self.pipeline.ended(start).score))
         return found
 
 

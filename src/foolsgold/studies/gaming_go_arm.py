@@ -39,7 +39,8 @@ from foolsgold.training.optimiser import AdamWSettings
 from foolsgold.training.rollouts import derived_seed
 
 GoDefence = Literal["none", "mean", "worst", "uncertainty", "warm", "capped", "kl", "repair"]
-EVALUATED_PROMPTS, GAMES_EACH = 64, 4
+GAMES_EACH = 4
+"""Games of each opening and colour at an evaluation."""
 ROUNDS, LABELS_A_ROUND = 3, 100
 """Of repair: it asks for so many more comparisons, on the way."""
 EXHIBITS = 6
@@ -110,7 +111,7 @@ class _GoTrial:
         self.members = GoEnsemble([GoReward(model, pipeline.plan.board) for model in self.models])
         self.first = self._standard(GoEnsemble(self.members.members[:1]))
         start = self._watched(pipeline.start)
-        self.alarms = Alarms.of(start, EVALUATED_PROMPTS * GAMES_EACH, seed=pipeline.plan.seed)
+        self.alarms = Alarms.of(start, pipeline.plan.evaluated_prompts * GAMES_EACH, seed=pipeline.plan.seed)
 
     def run(self) -> TrialResult:
         trial = self.trial
@@ -130,7 +131,7 @@ class _GoTrial:
         start, plan = self.pipeline.start, self.pipeline.plan
         judged = np.random.default_rng([plan.seed, 74]).permutation(len(start.color))[:JUDGED]
         known = np.full(len(start.color), np.nan)
-        known[judged] = start.score[judged]
+        known[judged] = self.pipeline.ended(start).score[judged]
         which = "none" if self.trial.defence == "kl" else self.trial.defence
         return defended_boards(self.models, which, plan.board, StartBoards(start.final, start.color, known))
 
@@ -146,6 +147,7 @@ class _GoTrial:
             trial.prompts,
             trial.samples,
             kl=KLSettings(in_reward=trial.price),
+            moves=plan.moves,
             snapshot_every=steps,
         )
 
@@ -167,14 +169,14 @@ class _GoTrial:
     def _evaluation(self, network: GoNetwork, reward: StandardMargin, step: int) -> tuple[Evaluation, dict[str, float]]:
         # The same dice at every evaluation of every run, so that runs differ in what the policy does alone.
         seed = derived_seed(self.pipeline.plan.seed, 76)
-        games = self.pipeline.games(network, EVALUATED_PROMPTS, GAMES_EACH, seed)
-        scores = reward(games.final, games.color)
+        games = self.pipeline.games(network, self.pipeline.plan.evaluated_prompts, GAMES_EACH, seed)
+        scores, ended = reward(games.final, games.color), self.pipeline.ended(games)
         evaluation = Evaluation(
             step=step,
             kl=games.mean_kl.mean,
-            gold=games.grouped(games.won).mean(1).tolist(),
+            gold=games.grouped(ended.won).mean(1).tolist(),
             proxy=games.grouped(scores).mean(1).tolist(),
-            poems=exhibits(games, scores),
+            poems=exhibits(games, scores, ended),
         )
         readings = self.alarms.read(self._watched(games))
         readings.pop("repetition")  # of words, which boards have none of
@@ -217,7 +219,7 @@ class _GoTrial:
         if not path.exists():
             plan = self.pipeline.plan
             seed = derived_seed(plan.seed, 77, self.trial.seed, number)
-            count = max(EVALUATED_PROMPTS, 2 * (LABELS_A_ROUND // GAMES_EACH))
+            count = max(plan.evaluated_prompts, 2 * (LABELS_A_ROUND // GAMES_EACH))
             now, start = (self.pipeline.games(each, count, GAMES_EACH, seed) for each in (policy, self.pipeline.base))
             lead = reward(now.final, now.color) - reward(start.final, start.color)
             chosen = np.argsort(-lead, kind="stable")[:LABELS_A_ROUND]
@@ -250,10 +252,10 @@ def joined(old: BoardPairs, new: BoardPairs) -> BoardPairs:
     )
 
 
-def exhibits(games: GoGames, scores: np.ndarray) -> list[tuple[str, str, float, float]]:
-    """Final boards of the highest `scores` `[B]` among those where the policy's side has the smaller area, which is
-    before komi, since reward models do not know it: side, board, score, and the area's lead in points."""
-    area = games.sign * area_scores(games.final)[0]
+def exhibits(games: GoGames, scores: np.ndarray, ended: GoGames) -> list[tuple[str, str, float, float]]:
+    """Last boards of the highest `scores` `[B]` among those where the policy's side has the smaller area in the end,
+    which is before komi, since reward models do not know it: side, board, score, and the area's lead in points."""
+    area = games.sign * area_scores(ended.final)[0]
     texts = board_texts(games.final)
     found: dict[str, int] = {}
     for k in np.argsort(-scores, kind="stable"):

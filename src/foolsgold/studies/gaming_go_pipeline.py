@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from foolsgold.environments.go.amateurs import Club, noise_for_agreement
+from foolsgold.environments.go.amateurs import COMMON_TASTE, Club, noise_for_agreement
 from foolsgold.environments.go.rules import BLACK
 from foolsgold.files import replacing
 from foolsgold.labels.board_comparisons import draw_pairs, impressions_for, judge_pairs, pool_boards
@@ -24,11 +24,13 @@ from foolsgold.studies.go_pipeline import amateur_games, policy_games
 from foolsgold.studies.progress import Stages
 from foolsgold.training import checkpoint
 from foolsgold.training.go_reward_model import BoardPairs, RewardModelSettings, fit_reward_model
-from foolsgold.training.go_rollouts import GoGames, RawPlayer, draw_prompts, play_games
+from foolsgold.training.go_rollouts import GoGames, RawPlayer, draw_prompts, play_games, played_out
 from foolsgold.training.imitation import imitate, positions_of_amateurs
 from foolsgold.training.rollouts import derived_seed
 
 Raters = Literal["club", "score"]
+TASTES = {"held": COMMON_TASTE, "looks": np.array([0.2, 0.1, 0.8, 1.2, 0.6, 0.6, 0.6, 0.6], np.float32)}
+"""By name, weights in the order of `environments.go.amateurs.IMPRESSIONS`."""
 START_PROMPTS, START_GAMES = 128, 4
 """Games of the base policy against itself, which rewards are scaled and alarms fitted by."""
 
@@ -49,7 +51,15 @@ class GoPlan:
     whim: float = 0.1
     imitation_passes: float = 2.0
     agreement: float = 0.7
-    """How often a member of the club agrees with the score about two finished boards."""
+    """How often a member of the club agrees with the score about two boards that RL may end with; as often as it can
+    where that is less."""
+    moves: int | None = None
+    """After so many a game is left unfinished and its board compared; gold is who wins when the base policy plays on
+    for both sides. Games end by themselves where None."""
+    evaluated_prompts: int = 64
+    """Openings at an evaluation, each with a side to play."""
+    taste: Literal["held", "looks"] = "held"
+    """What the average member goes by: mostly what a side seems to hold, or mostly what is in danger and how tidy."""
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> GoPlan:
@@ -100,7 +110,8 @@ class GoPipeline:
 
     def __init__(self, plan: GoPlan, folder: Path, stages: Stages):
         self.plan, self.folder, self.stages = plan, folder, stages
-        self.club = Club.founded(plan.amateurs, plan.seed)
+        founded = Club.founded(plan.amateurs, plan.seed)
+        self.club = Club(founded.tastes * (TASTES[plan.taste] / COMMON_TASTE), founded.noise)
 
     @cached_property
     def base(self) -> GoNetwork:
@@ -133,7 +144,14 @@ class GoPipeline:
         size, width = self.plan.board, prompts // 2 * each
         base = RawPlayer(self.base, size, width)
         player = base if policy is self.base else RawPlayer(policy, size, width)
-        return play_games(player, base, draw_prompts(size, prompts, seed), each, seed)
+        return play_games(player, base, draw_prompts(size, prompts, seed), each, seed, moves=self.plan.moves)
+
+    def ended(self, games: GoGames) -> GoGames:
+        """The games played to their end, where they were left unfinished: what gold is measured on."""
+        if self.plan.moves is None:
+            return games
+        base = RawPlayer(self.base, self.plan.board, min(len(games.color), 256))
+        return played_out(games, base, derived_seed(self.plan.seed, 79))
 
     @cached_property
     def compared(self) -> ComparedBoards:
@@ -169,12 +187,12 @@ class GoPipeline:
         return Club(self.club.tastes, noise)
 
     def _finished_pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Final boards of the base policy's games, rows a and b of pairs of other areas, and whether a is Black's."""
-        final = self.start.final
-        area = area_scores(final)[0]
-        a, b = np.random.default_rng([self.plan.seed, 72]).integers(0, len(final), (2, 2000))
+        """Last boards of the base policy's games, rows a and b of pairs whose games end with other areas, and whether
+        a's is Black's."""
+        area = area_scores(self.ended(self.start).final)[0]
+        a, b = np.random.default_rng([self.plan.seed, 72]).integers(0, len(area), (2, 2000))
         differ = area[a] != area[b]
-        return final, a[differ], b[differ], (area[a] > area[b])[differ]
+        return self.start.final, a[differ], b[differ], (area[a] > area[b])[differ]
 
     def fitted(self, fit: GoFit) -> GoRewardModel:
         """A reward model of what the club said, or of what the score says of the same boards."""
@@ -202,7 +220,7 @@ class GoPipeline:
         return fit_reward_model(self._new_model(), pairs, settings, derived_seed(self.plan.seed, 73, order))
 
     def accuracy(self, model: GoRewardModel) -> np.ndarray:
-        """Whether `model` finds better, of two finished boards, the one of the larger area: bool `[K]`."""
+        """Whether `model` prefers, of two last boards, the one whose game ends with the larger area: bool `[K]`."""
         pool, a, b, better = self._finished_pairs()
         margin = GoReward(model, self.plan.board).margin(pool)
         return (margin[a] > margin[b]) == better

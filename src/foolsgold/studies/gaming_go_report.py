@@ -17,6 +17,12 @@ SHOWN = 6
 MARKS = {".": EMPTY, "X": BLACK, "O": WHITE}
 
 
+UNFINISHED = (
+    " Games are left as they stand after {moves} moves, and that board is what reward models judge; who would have won "
+    "is found by having the start's policy play on for both sides. The club goes by what is in danger and by tidiness."
+)
+
+
 def sections(measured: Measured, plan: GoPlan) -> list[Section]:
     """The body of the report."""
     return [
@@ -32,15 +38,17 @@ def story(measured: Measured, plan: GoPlan) -> list[str]:
     trial, runs = measured.results[0].trial, len(measured.results)
     club = [result for result in measured.results if result.trial.setting == trial.setting]
     accuracies = [result.gold_accuracy for result in club]
+    boards = "two finished boards" if plan.moves is None else f"two boards after {plan.moves} moves, played to the end,"
     return [
         f"On {plan.board}x{plan.board} a network of {plan.network} imitates the games of {plan.amateurs} simulated "
         "amateurs. They compare boards at a glance, each for one side, with so much noise that a member agrees with "
-        f"the score of two finished boards in {100 * plan.agreement:.0f} % of pairs where that is possible; reward "
-        "models learn what they like. Gold is the share of games won, komi counted, which nobody below is told.",
+        f"the score of {boards} in {100 * plan.agreement:.0f} % of pairs where that is possible; reward "
+        "models learn what they like. Gold is the share of games won, komi counted, which nobody below is told."
+        + ("" if plan.moves is None else UNFINISHED.format(moves=plan.moves)),
         f"{runs} runs of RL without search, {trial.steps} steps of {trial.prompts} openings by {trial.samples} games "
         "against the policy that all began with. The reward is how much better the final board looks for the "
         "policy's side, in standard deviations at the start, by reward models of "
-        f"{', '.join(f'{n:,}' for n in amounts(measured))} comparisons (they agree with the score about finished "
+        f"{', '.join(f'{n:,}' for n in amounts(measured))} comparisons (they agree with the score about such "
         f"boards in {100 * min(accuracies):.0f} to {100 * max(accuracies):.0f} % of pairs). In {runs - len(club)} runs "
         "the score itself compared the boards, so that there are honest runs too.",
         f"Ensembles have {MEMBERS} members, fitted to the same comparisons in orders of their own; each board is "

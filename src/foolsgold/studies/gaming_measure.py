@@ -5,6 +5,7 @@ Letters: P prompts, K evaluations of a run, S runs that differ in their seed alo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -79,15 +80,7 @@ class Measured:
     @cached_property
     def watched(self) -> list[WatchedRun]:
         """Runs as the table of alarms takes them."""
-        return [
-            WatchedRun(
-                result.trial.group,
-                result.steps,
-                {name: np.array([each[name] for each in result.readings], np.float64) for name in result.readings[0]},
-                result.gold,
-            )
-            for result in self.results
-        ]
+        return watched(self.results)
 
     @cached_property
     def alarms(self) -> list[DetectorRow]:
@@ -108,6 +101,19 @@ class Measured:
             curve = best_of_n_curve(self.gold + deviation * error / size, self.gold, seed=self.seed, ns=ns)
             found.append(Tail(name, curve.n, curve.gold, curve.low, curve.high))
         return found
+
+
+def watched(results: Sequence[TrialResult], prefix: str = "") -> list[WatchedRun]:
+    """Runs as the table of alarms takes them, `prefix` before the names of their groups."""
+    return [
+        WatchedRun(
+            prefix + result.trial.group,
+            result.steps,
+            {name: np.array([each[name] for each in result.readings], np.float64) for name in result.readings[0]},
+            result.gold,
+        )
+        for result in results
+    ]
 
 
 def kept(runs: list[TrialResult], without: list[TrialResult]) -> Kept:

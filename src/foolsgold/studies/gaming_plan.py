@@ -20,11 +20,13 @@ from foolsgold.studies.poems_pipeline import PoemsPlan
 from foolsgold.studies.poems_start import poems_plan
 
 STUDY = "gaming"
-VERSION = 2
+VERSION = 3
 
-World = Literal["poems", "go"]
+World = Literal["poems", "go", "unfinished-go"]
 
 KL_PRICE, HIGH_KL_PRICE, CHI2_PRICE = 0.05, 0.3, 0.003
+FAST = 2e-4
+"""A learning rate at which runs move far also after few comparisons, where usual ones hardly do."""
 ENSEMBLES = ("mean", "worst", "uncertainty", "warm", "worst of parts")
 OTHERS = ("length-free", "capped", "shaped", "repair")
 
@@ -37,24 +39,29 @@ class GamingConfig:
     defence, with the same steps and samples. An exact critic, whom nobody knows, tells how much gold each keeps. What
     every alarm read on the way, from the reward model alone, is held against the true peak.
 
-    On Go, amateurs compare boards in place of poems, and who wins is gold.
+    On Go, amateurs compare boards in place of poems, and who wins is gold. In unfinished games they are fooled.
 
     Examples:
       foolsgold run gaming --size s
       foolsgold run gaming --world go
+      foolsgold run gaming --world unfinished-go
       foolsgold run gaming --seed 1
       foolsgold run gaming --resume runs/gaming-20260101-120000
+      foolsgold run gaming --table runs/gaming-20260101-120000 runs/gaming-20260102-120000
     """
 
     size: Size = "m"
-    """s: a dozen runs of RL, m: 64 (24 on Go), l: as many of a larger model, of more steps."""
+    """s: a dozen runs of RL, m: 91 (22 to 24 on Go), l: as many of a larger model, of more steps."""
     world: World = "poems"
-    """What is written and judged: poems, or games of Go."""
+    """What is written and judged: poems, games of Go, or games that are judged by their looks before they end."""
     seed: int = 0
     """Seed of everything that is random: the same seed gives the same numbers on the same machine."""
     source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
     """Run folder of this study on poems, of the same size and seed, whose models and comparisons are copied in place
     of training anew."""
+    table: tuple[Path, ...] = ()
+    """Finished or unfinished runs of this study, of one world or several: one table of alarms over all that they have
+    finished, and nothing is run."""
     resume: Path | None = None
     """Run folder to go on with; its own settings hold."""
     out: Path = Path("runs")
@@ -65,8 +72,10 @@ class GamingConfig:
             raise UserError(f"--seed {self.seed} is negative; give 0 or more")
         if self.source is not None and self.resume is not None:
             raise UserError("a run that goes on has its models already; give --from or --resume, not both")
-        if self.source is not None and self.world == "go":
-            raise UserError("--from takes models of poems; leave it out with --world go, whose models take a minute")
+        if self.source is not None and self.world != "poems":
+            raise UserError(
+                f"--from takes models of poems; leave it out with --world {self.world}, whose models take a minute"
+            )
 
 
 @dataclass(frozen=True)
@@ -102,9 +111,9 @@ class GamingPlan:
 
 def trials(size: Size, layers: int) -> tuple[Trial, ...]:
     """The runs: defences with few and many comparisons, and what the alarms are to be tried on beside them."""
-    amounts = (500, 8_000)
     steps, every = {"s": (48, 8), "m": (64, 8), "l": (240, 24)}[size]
-    seeds = (0,) if size == "s" else (0, 1)
+    # A third seed where comparisons are few: 3 x 8,000 of them are more than are drawn.
+    seeds = {500: (0,) if size == "s" else (0, 1, 2), 8_000: (0,) if size == "s" else (0, 1)}
     usual = Trial("", "none", 0, layers, steps, every)
 
     def trial(comparisons: int, seed: int, defence: Any = "none", **other: Any) -> Trial:
@@ -115,7 +124,7 @@ def trials(size: Size, layers: int) -> tuple[Trial, ...]:
         return replace(usual, name=name, comparisons=comparisons, seed=seed, defence=defence, **other)
 
     found = []
-    for comparisons, seed in product(amounts, seeds):
+    for comparisons, seed in ((amount, seed) for amount, each in seeds.items() for seed in each):
         found.append(trial(comparisons, seed))
         if size == "s":
             found += [trial(comparisons, seed, "worst"), trial(comparisons, seed, "warm")]
@@ -129,8 +138,18 @@ def trials(size: Size, layers: int) -> tuple[Trial, ...]:
     if size == "s":
         return (*found, trial(8_000, 0, raters="critic"))
     found += [
+        trial(500, seed, defence, **more, learning_rate=FAST)
+        for seed in seeds[500]
+        for defence, more in (
+            ("none", {}),
+            ("kl", {"price": KL_PRICE}),
+            ("kl", {"price": HIGH_KL_PRICE}),
+            ("chi2", {"price": CHI2_PRICE}),
+        )
+    ]
+    found += [
         trial(8_000, seed, defence, raters="critic", **more)
-        for seed in seeds
+        for seed in seeds[8_000]
         for defence, more in (("none", {}), ("kl", {"price": KL_PRICE}))
     ]
     return tuple(found)
@@ -143,17 +162,22 @@ class GoGamingPlan:
     size: Size
     go: GoPlan
     trials: tuple[GoTrial, ...]
-    world: Literal["go"] = "go"
+    world: Literal["go", "unfinished-go"] = "go"
 
     @classmethod
     def of(cls, config: GamingConfig) -> GoGamingPlan:
-        found = go_trials(config.size)
+        unfinished = config.world == "unfinished-go"
+        found = unfinished_go_trials(config.size) if unfinished else go_trials(config.size)
         for trial in found:
             check_go(trial)
         most = max(fit.first + fit.comparisons for trial in found for fit in trial.fits)
-        board, network = (7, NetworkSize(4, 32)) if config.size == "l" else (5, NetworkSize(2, 24))
-        games = 2000 if config.size == "l" else 500
-        return cls(config.size, GoPlan(config.seed, board, network, games, games, most), found)
+        large = config.size == "l"
+        board, network = 7 if large or unfinished else 5, NetworkSize(4, 32) if large else NetworkSize(2, 24)
+        games = 2000 if large else 250 if unfinished else 500
+        plan = GoPlan(config.seed, board, network, games, games, most)
+        if unfinished:
+            plan = replace(plan, moves=UNFINISHED_MOVES, taste="looks", evaluated_prompts=128)
+        return cls(config.size, plan, found, "unfinished-go" if unfinished else "go")
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> GoGamingPlan:
@@ -164,21 +188,47 @@ class GoGamingPlan:
 
 GO_AMOUNTS = (100, 10_000)
 GO_KL_PRICE = 0.05
+UNFINISHED_MOVES = 26
+"""About half of a game on 7x7."""
+UNFINISHED_AMOUNTS = (100, 1_000)
+ALL_GO: tuple[GoDefence, ...] = ("none", "mean", "worst", "uncertainty", "warm", "capped", "kl", "repair")
+FEW_GO: tuple[GoDefence, ...] = ("none", "worst", "kl")
 
 
 def go_trials(size: Size) -> tuple[GoTrial, ...]:
     """The runs on Go: all defences with few comparisons, some with many, and runs paid by an honest reward model."""
-    few, many = GO_AMOUNTS
-    steps, every = {"s": (48, 8), "m": (64, 8), "l": (240, 24)}[size]
-    asked: dict[int, tuple[GoDefence, ...]] = {few: ("none", "worst", "kl"), many: ("none", "worst", "kl")}
-    if size != "s":
-        asked[few] = ("none", "mean", "worst", "uncertainty", "warm", "capped", "kl", "repair")
-    found = []
-    for comparisons, seed in product(GO_AMOUNTS, (0,) if size == "s" else (0, 1)):
-        for defence in asked[comparisons]:
-            price = GO_KL_PRICE if defence == "kl" else 0.0
-            name = f"{defence}-{comparisons}-{seed}"
-            found.append(GoTrial(name, defence, comparisons, steps, every, price=price, seed=seed))
-        if comparisons == many:
-            found.append(GoTrial(f"score-{comparisons}-{seed}", "none", comparisons, steps, every, "score", seed=seed))
-    return tuple(found)
+    steps, every = GO_STEPS[size]
+    many = GO_AMOUNTS[1]
+    honest = [
+        GoTrial(f"score-{many}-{seed}", "none", many, steps, every, "score", seed=seed)
+        for seed in ((0,) if size == "s" else (0, 1))
+    ]
+    return (*_defended_go(size, GO_AMOUNTS, 3e-4), *honest)
+
+
+def unfinished_go_trials(size: Size) -> tuple[GoTrial, ...]:
+    """The same on unfinished games, where no rater knows what is honest; a step is longer, as a game has fewer."""
+    return tuple(_defended_go(size, UNFINISHED_AMOUNTS, 5e-4))
+
+
+GO_STEPS = {"s": (48, 8), "m": (64, 8), "l": (240, 24)}
+"""Steps of a run, and between its evaluations."""
+
+
+def _defended_go(size: Size, amounts: tuple[int, int], learning_rate: float) -> list[GoTrial]:
+    asked = {amounts[0]: FEW_GO if size == "s" else ALL_GO, amounts[1]: FEW_GO}
+    steps, every = GO_STEPS[size]
+    return [
+        GoTrial(
+            f"{defence}-{comparisons}-{seed}",
+            defence,
+            comparisons,
+            steps,
+            every,
+            price=GO_KL_PRICE if defence == "kl" else 0.0,
+            seed=seed,
+            learning_rate=learning_rate,
+        )
+        for comparisons, seed in product(amounts, (0,) if size == "s" else (0, 1))
+        for defence in asked[comparisons]
+    ]

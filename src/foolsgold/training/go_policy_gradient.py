@@ -55,6 +55,8 @@ class GoPolicyGradientSettings:
     """See `objectives.advantages`."""
     kl: KLSettings = KLSettings()
     """Price of KL from the base policy; a completion is a game, a token one move."""
+    moves: int | None = None
+    """See `training.go_rollouts.play_games`."""
     snapshot_every: int = 20
     """Steps between the networks that are kept; the first and the last are kept, too."""
     micro_batch: int = 64
@@ -105,7 +107,8 @@ def train_go_policy(
         if number % settings.snapshot_every == 0:
             keep()
         prompts = draw_prompts(settings.size, settings.prompts, seed, number)
-        games = play_games(RawPlayer(network, settings.size, width), opponent, prompts, settings.games, seed, number)
+        player = RawPlayer(network, settings.size, width)
+        games = play_games(player, opponent, prompts, settings.games, seed, number, settings.moves)
         rewards = referee(games) if callable(referee) else referee_rewards(games, referee, settings)
         figures = game_figures(games, rewards)
         price = settings.kl.price(loop.memory)

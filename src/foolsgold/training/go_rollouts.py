@@ -10,7 +10,7 @@ of the longest game, A = size * size + 1 actions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -136,6 +136,8 @@ class GoGames:
 
     final: np.ndarray
     """uint16 `[B, ROWS, S]`"""
+    histories: np.ndarray
+    """uint64 `[B, H]`, of the final boards"""
     komi: np.ndarray
     """float32 `[B]`, points"""
     color: np.ndarray
@@ -186,18 +188,27 @@ class GoGames:
         return np.bincount(self.own.game, self.own.log_probs - self.own.base_log_probs, len(self.color))
 
 
-def play_games(policy: RawPlayer, base: RawPlayer, prompts: GoPrompts, games: int, seed: int, step: int = 0) -> GoGames:
+def play_games(
+    policy: RawPlayer,
+    base: RawPlayer,
+    prompts: GoPrompts,
+    games: int,
+    seed: int,
+    step: int = 0,
+    moves: int | None = None,
+) -> GoGames:
     """Play `games` games from each prompt, side by side.
 
     Args:
       policy, base: players of P N / 2 games; the same one twice plays itself.
       seed, step: of the policy's own dice; the base policy's are the prompts'.
+      moves: after which a game is left as it stands, those of the opening counted; it ends by itself where None.
     """
     half = len(prompts) // 2 * games
     states, histories = np.repeat(prompts.states, games, 0), np.repeat(prompts.histories, games, 0)
     komi, color = np.repeat(prompts.komi, games), np.repeat(prompts.color, games)
     own, dice = np.random.default_rng([seed, step, 19]), np.random.default_rng(prompts.dice)
-    actions_known, limit = prompts.size**2 + 1, max_moves(prompts.size)
+    actions_known, limit = prompts.size**2 + 1, moves or max_moves(prompts.size)
     active = np.ones(2 * half, np.bool_)
     black, white = slice(0, half), slice(half, 2 * half)
     turns: list[OwnMoves] = []
@@ -217,11 +228,40 @@ def play_games(policy: RawPlayer, base: RawPlayer, prompts: GoPrompts, games: in
         for game in np.flatnonzero(active):
             rules.play(states[game], histories[game], chosen[game])
         plies.append(chosen)
-        header = states[:, META]
-        active = active & (header[:, rules.PASSES] < 2) & (header[:, rules.MOVES] < limit)
+        active = active & _going(states, limit)
     joined = OwnMoves(**{f.name: np.concatenate([getattr(turn, f.name) for turn in turns]) for f in fields(OwnMoves)})
     in_order = joined.rows(np.argsort(joined.game, kind="stable"))
-    return GoGames(states, komi, color, np.stack(plies, 1), in_order, games)
+    return GoGames(states, histories, komi, color, np.stack(plies, 1), in_order, games)
+
+
+def played_out(games: GoGames, base: RawPlayer, seed: int) -> GoGames:
+    """The same games with other final boards: those after the base policy has played both sides to the end.
+
+    Args:
+      base: a player of any number of games.
+      seed: of its dice.
+    """
+    states, histories = games.final.copy(), games.histories.copy()
+    size, width = int(states[0, META, rules.SIZE]), len(base.probabilities)
+    rng = np.random.default_rng([seed, 20])
+    for start in range(0, len(states), width):
+        # A player's number of games is fixed: the last ones are filled up with copies of the first.
+        rows = np.arange(start, start + width) % len(states)
+        state, history = states[rows], histories[rows]
+        while (active := _going(state, max_moves(size))).any():
+            noise = rng.gumbel(size=(width, size**2 + 1))
+            chosen = base.draw(state, history, games.komi[rows], active, noise)
+            for game in np.flatnonzero(active):
+                rules.play(state[game], history[game], chosen[game])
+        kept = min(width, len(states) - start)
+        states[rows[:kept]], histories[rows[:kept]] = state[:kept], history[:kept]
+    return replace(games, final=states, histories=histories)
+
+
+def _going(states: np.ndarray, limit: int) -> np.ndarray:
+    """bool `[G]`: no two passes yet, nor `limit` moves."""
+    header = states[:, META]
+    return (header[:, rules.PASSES] < 2) & (header[:, rules.MOVES] < limit)
 
 
 def _turn(policy: RawPlayer, base: RawPlayer, games: np.ndarray, first: int, chosen: np.ndarray) -> OwnMoves:
