@@ -32,7 +32,7 @@ class Tactic:
     argument: str = ""
     """The second hypothesis of `specialize`."""
     formula: Formula | None = None
-    """What `have` claims."""
+    """What `have` claims: first the goal is shown from it, then it is shown."""
 
     def text(self, tool: Tool) -> str:
         """As the tool writes it, without the sign that ends it."""
@@ -55,7 +55,7 @@ _COQ: dict[Kind, str] = {
     "unpack": "destruct {on} as [{first} {last}]",
     "cases": "destruct {on} as [{first} | {last}]",
     "specialize": "specialize ({on} {argument})",
-    "have": "assert ({first} : {formula})",
+    "have": "enough ({first} : {formula})",
     "exfalso": "exfalso",
 }
 _LEAN: dict[Kind, str] = _COQ | {
@@ -134,7 +134,7 @@ class Sequent:
                 if self._of(tactic.argument) == premise:
                     return (self._with((tactic.on,), (conclusion,), goal, without=tactic.on),)
             case "have" if tactic.formula is not None:
-                return self._for(tactic.formula), self._with(tactic.new, (tactic.formula,), goal)
+                return self._with(tactic.new, (tactic.formula,), goal), self._for(tactic.formula)
         raise NotApplicable(f"{tactic.text('coq')} does not fit {self.line}")
 
     def _of(self, name: str) -> Formula:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from random import Random
 
 from foolsgold.environments.problems import Problem, Reviewers, Split
@@ -27,6 +29,9 @@ HELD_OUT = 4
 _COLUMNS = {"p": 0b10101010, "q": 0b11001100, "r": 0b11110000}
 """Rows of the truth table of three atoms in which each is true."""
 _OPERATORS: dict[Operator, float] = {"and": 4, "or": 4, "implies": 3, "not": 2.5, "iff": 0.6}
+
+_FALSE_CONCLUSIONS = 0.12
+"""Share of implications that say `not` in the long way."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,10 @@ class Theorems:
         found: dict[Formula, Theorem] = {}
         while len(found) < n:
             formula = _drawn(rng)
-            if _idle(formula) or formula.rows(_COLUMNS, 255) != 255:
-                continue  # most are no tautologies, and a truth table is quicker than a proof
+            if not _worthwhile(formula):
+                continue
             formula = _renamed(formula)
-            if (held_out(formula) != (split == "test")) or formula in found or not _worthwhile(formula):
+            if held_out(formula) != (split == "test") or formula in found or len(formula.text()) > LONGEST_PROMPT:
                 continue
             proof = shortest_proof(formula, max(GRADES))
             if proof is not None and wanted.get(GRADES.get(proof.size, 0), 0):
@@ -146,20 +151,27 @@ def held_out(formula: Formula) -> bool:
 def _drawn(rng: Random) -> Formula:
     """Up to three premises and a conclusion, over two or three atoms."""
     atoms = "pqr"[: rng.choice((2, 3, 3))]
-    formula = _subformula(rng, rng.choice((0, 1, 1, 2, 3)), atoms)
-    for _ in range(rng.choice((1, 1, 2, 2, 3))):
-        formula = implies(_subformula(rng, rng.choice((0, 1, 1, 2)), atoms), formula)
+    formula = _subformula(rng, rng.choice((0, 1, 2, 2, 3)), atoms)
+    for _ in range(rng.choice((1, 2, 2, 3))):
+        formula = implies(_subformula(rng, rng.choice((0, 1, 1, 2, 2)), atoms), formula)
     return formula
 
 
 def _subformula(rng: Random, operators: int, atoms: str) -> Formula:
+    r"""Without parts such as `p /\\ p`, which say less than they take to read."""
     if operators == 0:
-        return FALSE if rng.random() < 0.04 else atom(rng.choice(atoms))
+        return atom(rng.choice(atoms))
     [operator] = rng.choices(list(_OPERATORS), list(_OPERATORS.values()))
     if operator == "not":
         return Formula("not", (_subformula(rng, operators - 1, atoms),))
-    left = rng.randrange(operators)
-    return Formula(operator, (_subformula(rng, left, atoms), _subformula(rng, operators - 1 - left, atoms)))
+    if operator == "implies" and rng.random() < _FALSE_CONCLUSIONS:
+        return implies(_subformula(rng, operators - 1, atoms), FALSE)
+    first = rng.randrange(operators)
+    left = _subformula(rng, first, atoms)
+    right = left
+    while right == left:
+        right = _subformula(rng, operators - 1 - first, atoms)
+    return Formula(operator, (left, right))
 
 
 def _renamed(formula: Formula) -> Formula:
@@ -173,20 +185,15 @@ def _renamed(formula: Formula) -> Formula:
 
 
 def _worthwhile(formula: Formula) -> bool:
-    """Provable, short enough to read, and without a premise that nothing needs."""
-    if len(formula.text()) > LONGEST_PROMPT or not provable(frozenset(), formula):
-        return False
-    premises = []
+    """Whether it is a tautology of which no premise can go: most formulas are not, and a truth table is quick."""
+    every, tables = 255, list[int]()
     while formula.operator == "implies":
-        premises.append(formula.parts[0])
+        tables.append(formula.parts[0].rows(_COLUMNS, every))
         formula = formula.parts[1]
-    return not any(provable(frozenset(premises[:i] + premises[i + 1 :]), formula) for i in range(len(premises)))
+    fails = every ^ formula.rows(_COLUMNS, every)
+    return not _all(tables) & fails and all(_all(tables[:i] + tables[i + 1 :]) & fails for i in range(len(tables)))
 
 
-def _idle(formula: Formula) -> bool:
-    r"""Whether it has parts such as `p /\ p` or `~ False`, which say less than they take to read."""
-    if len(formula.parts) == 2 and formula.parts[0] == formula.parts[1]:
-        return True
-    if formula.operator in ("and", "or", "iff", "not") and FALSE in formula.parts:
-        return True
-    return any(map(_idle, formula.parts))
+def _all(tables: list[int]) -> int:
+    """Rows in which all are true."""
+    return reduce(and_, tables, 255)

@@ -20,14 +20,14 @@ from foolsgold.rewards.verifiers.tool_process import NoAnswer, ToolProcess
 from foolsgold.rewards.verifiers.verdict import Verdict, VerifierFailure
 
 STEPS = words(
-    "intro intros split left right exact assumption apply destruct exfalso specialize assert constructor exists"
+    "intro intros split left right exact assumption apply destruct exfalso specialize assert enough constructor exists"
 )
 """Tactics that take one step of a proof and look for nothing."""
 
 AUTOMATION = STEPS | words(
     """
     absurd auto autorewrite case cbn cbv change clear compute congruence contradiction cut
-    discriminate do easy eassumption eapply eassert eauto econstructor edestruct eexact eexists eleft elim enough eright
+    discriminate do easy eassumption eapply eassert eauto econstructor edestruct eexact eexists eleft elim eright
     erewrite esplit exact_no_check f_equal field firstorder first fold generalize hnf induction injection intuition
     inversion lapply lazymatch lia lra match nia now nra omega pose progress red refine reflexivity remember rename
     repeat replace revert rewrite ring rtauto set simpl simple solve subst symmetry tauto transitivity trivial try
@@ -52,8 +52,12 @@ _INFORMATION = re.compile(r"<infomsg>.*?</infomsg>", re.DOTALL)
 _BULLET = re.compile(r"\s*([-+*]+|[{}])")
 _WORD = re.compile(r"[A-Za-z_][\w']*")
 _NAME = "the_theorem"
-_LIMITS = Limits(cpu_s=36_000, wall_s=36_000, memory_mb=2048, output_bytes=1 << 40)
+_LIMITS = Limits(cpu_s=36_000, wall_s=36_000, memory_mb=2048, files=1024, output_bytes=1 << 40)
 """Of the whole life of a coqtop; it is ended when one tactic takes too long."""
+_GRACE_S = 5.0
+"""Seconds after which a coqtop that has not ended a tactic at its time is itself ended."""
+_LONG_S = 60.0
+"""Seconds that a start, a module or the last check of a proof may take."""
 CLOSED = "Closed under the global context"
 
 
@@ -160,11 +164,15 @@ class CoqSession(ProofSession):
             left = f"{len(state.goals)} goals are left" if len(state.goals) > 1 else "a goal is left"
             return self.verdict("wrong", left, state.statement, script)
         self._go_to(state)
+        assumptions = ""
         try:
-            before, reply = self._id, self._send("Qed.")
-            if reply.id == before or reply.theorem != "Coq":
-                return self.verdict("wrong", _failure(reply.text).detail, state.statement, script)
-            assumptions = " ".join(self._send(f"Print Assumptions {_NAME}.").text.split())
+            # Coq reads proofs of its library from disk for this. One that a time limit cuts short counts as an axiom.
+            for command in ("Qed.", "Unset Default Timeout.", f"Print Assumptions {_NAME}."):
+                before, reply = self._id, self._read(command, _LONG_S)
+                if reply.id == before or reply.theorem != "Coq":
+                    failure = _failure(reply.text)
+                    return self.verdict(failure.outcome, failure.detail, state.statement, script)
+                assumptions = " ".join(reply.text.split())
         except NoAnswer as error:
             return self.verdict("timeout", str(error), state.statement, script)
         finally:
@@ -211,18 +219,18 @@ class CoqSession(ProofSession):
         configuration = Path("/etc/ocamlfind.conf")  # Debian's coqtop does not start without
         readable = [path for path in (prefix, configuration) if path.exists() and path != Path("/usr")]
         self._process = ToolProcess(sandboxed([coqtop, "-emacs", "-q"], limits=_LIMITS, readable=readable))
-        banner = self._read("", 30.0)
+        banner = self._read("", _LONG_S)
         self.tool = " ".join(banner.text.split()[2:4]).lower()
-        self._send(f"Set Default Timeout {max(1, round(self._step_s))}.")
         for module in self._modules:
             before = self._id
-            if self._read(f"Require Import {module}.", 30.0).id == before:
+            if self._read(f"Require Import {module}.", _LONG_S).id == before:
                 self.close()
                 raise UserError(f"Coq has no module {module!r}; name modules of its library, such as Lia")
+        self._send(f"Set Default Timeout {max(1, round(self._step_s))}.")
         self._base = self._id
 
     def _send(self, sentence: str) -> _Reply:
-        return self._read(sentence, self._step_s + 1.0)
+        return self._read(sentence, self._step_s + _GRACE_S)
 
     def _read(self, sentence: str, limit_s: float) -> _Reply:
         assert self._process is not None
