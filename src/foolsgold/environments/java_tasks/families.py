@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import zlib
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ _LOOPS = {
     "counting": _Loop("int n, int k", "for (int i = 1; i <= n; i++) {{ {} }}", "i", "int"),
     "between": _Loop("int n, int k", "for (int i = k; i <= n; i++) {{ {} }}", "i", "int"),
     "countdown": _Loop("int n, int k", "for (int i = n; i > k; i--) {{ {} }}", "i", "int"),
-    "digits": _Loop("int n, int k", "while (n > 0) {{ int d = n % 10; {} n /= 10; }}", "d", "int"),
+    "digits": _Loop("int m, int k", "while (m > 0) {{ int d = m % 10; {} m /= 10; }}", "d", "int"),
     "letters": _Loop("String s, int k", "for (char c : s.toCharArray()) {{ {} }}", "c", "char", odd=False),
     "places": _Loop("String s, int k", _PLACES, "s.charAt(i)", "char", odd=False),
     "backward": _Loop("String s, int k", "for (int i = s.length() - 1; i >= 0; i--) {{ {} }}", "s.charAt(i)", "char"),
@@ -173,10 +174,8 @@ def draft(split: Split, rng: Random) -> Draft:
     grade = _pick(rng, GRADES if split == "train" else GRADES[1:])
     while True:
         parts = _parts(rng)
-        if parts and grade_of(parts) == grade:
-            drafted = _draft(parts, rng)
-            if split_of(drafted) == split:
-                return drafted
+        if parts and grade_of(parts) == grade and _split(parts) == split:
+            return _draft(parts, rng)
 
 
 def grade_of(parts: Sequence[str]) -> int:
@@ -192,6 +191,11 @@ def split_of(drafted: Draft) -> Split:
     """
     held_out = drafted.grade > 1 and zlib.crc32(structure(drafted.java).encode()) % _HELD_OUT == 0
     return "test" if held_out else "train"
+
+
+@functools.cache
+def _split(parts: tuple[str, ...]) -> Split:
+    return split_of(_draft(parts, Random(0)))  # all drafts of the same parts have one structure
 
 
 def structure(java: str) -> str:

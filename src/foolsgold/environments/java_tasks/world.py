@@ -90,5 +90,7 @@ def _argument(kind: str, name: str, rng: Random) -> Any:
     if kind == "String":
         return some_text(rng)
     if name == "n":
-        return rng.choice((0, 1, rng.randint(2, 30), rng.randint(2, 30), rng.randint(30, 2000)))
+        return rng.choice((0, 1, rng.randint(2, 30), rng.randint(2, 30), rng.randint(30, 90)))
+    if name == "m":
+        return rng.choice((0, 7, rng.randint(10, 99), rng.randint(100, 9999), rng.randint(10_000, 9_999_999)))
     return rng.randint(-5, 9) if name == "k" else some_int(rng)
