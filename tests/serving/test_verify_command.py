@@ -18,7 +18,7 @@ from foolsgold.rewards.sandbox import Sandbox
 from foolsgold.rewards.scoring import Scorer
 from foolsgold.rewards.verifiers.code import CodeVerifier
 from foolsgold.rewards.verifiers.maths import MathsVerifier
-from foolsgold.rewards.verifiers.verdict import VerifierFailure, VerifierReward
+from foolsgold.rewards.verifiers.verdict import Verdict, VerifierFailure, VerifierReward
 from foolsgold.serving.reward_specs import absolute_spec, load_rewards
 from foolsgold.serving.verdict_tables import figures, read_lines
 from foolsgold.serving.verify_command import VerifyCommand, answers_of, main
@@ -197,10 +197,17 @@ def test_an_audit_asks_a_verifier_for_gold(tmp_path, monkeypatch):
         tmp_path / "prompts.jsonl", [{"prompt": "1 + 1 =", "answer": "2"}, {"prompt": "3 =", "answer": "3"}]
     )
     places = ("--policy", tmp_path / "model", "--proxy", tmp_path / "proxy.py:proxy", "--prompts", prompts)
+
+    def verdicts(self, prompts, completions, answer, **columns):
+        """A policy that knows nothing gives no right answers: half of its answers shall be."""
+        assert set(answer) <= {"2", "3"}
+        return [Verdict("passed" if sum(map(ord, each)) % 2 else "wrong", 1, 2) for each in completions]
+
+    monkeypatch.setattr(MathsVerifier, "verdicts", verdicts)
     words = (*places, "--gold", "verifier:maths+partial", "--samples", 4, "--max-new-tokens", 2, "--out", tmp_path)
     monkeypatch.setattr("sys.argv", ["foolsgold", "audit", *map(str, words), "--device", "cpu"])
     cli.main()
     (samples,) = tmp_path.glob("audit-*/samples.jsonl")
     golds = [json.loads(line)["gold"] for line in samples.read_text().splitlines()]
     assert len(golds) == 8
-    assert set(golds) <= {0.0, 1.0}
+    assert set(golds) == {0.5, 1.0}
