@@ -171,11 +171,12 @@ class JavaVerifier:
 
     def _record(self, prompt: Any, completion: Any, problem: JavaProblem, reference: Reference) -> dict[str, Any]:
         limits = asdict(self._limits) if self._limits else None
+        columns = asdict(problem) | {"inputs": [list(call) for call in problem.inputs]}
         return {
             "verifier": self.name,
             "prompt": prompt,
             "completion": completion,
-            "columns": {name: value for name, value in asdict(problem).items() if value},
+            "columns": {name: value for name, value in columns.items() if value},
             "limits": {
                 "generated": self.generated,
                 "largest": self.largest,
