@@ -287,6 +287,14 @@ def test_a_server_that_does_not_start_is_no_verdict(monkeypatch):
             sandbox.run([Program("")])
 
 
+def test_a_job_that_cannot_be_locked_in_is_no_verdict():
+    """The kernel refuses so many open files."""
+    with Sandbox(workers=1) as sandbox:
+        with pytest.raises(VerifierFailure, match="could not lock a job in"):
+            sandbox.run([Program("print(1)", limits=Limits(files=1 << 62))])
+        assert sandbox.run([Program("exit(3)")])[0].exit_code == 3
+
+
 def test_closing_ends_what_runs():
     sandbox = Sandbox(workers=1)
     failures = []
@@ -363,11 +371,14 @@ def test_unsafe_subprocesses_give_the_same_answers():
         Tests("def f(x):\n    return x", "f", ["assert f(1) == 1", "assert f(1) == 2"]),
         Calls("def f(x):\n    return x", "f", [[(1, 2)]]),
         Program("while True: pass", limits=Limits(wall_s=0.3)),
+        Program("import os, time\nif os.fork() == 0: time.sleep(100)"),
+        Program("import os, time\nif os.fork() == 0: os.setsid(); time.sleep(3)"),
     ]
     with Sandbox(workers=2, unsafe_subprocess=True) as unsafe:
-        program, tests, calls, loop = unsafe.run(jobs)
+        program, tests, calls, loop, *left = unsafe.run(jobs)
     assert (program.stdout, tests.results, calls.returned[0].value) == ("x\n", ["passed", "failed"], (1, 2))
     assert loop.status == "timeout"
+    assert [each.status for each in left] == ["ended", "ended"]
 
 
 # Tools that stay

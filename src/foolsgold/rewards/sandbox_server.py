@@ -8,6 +8,7 @@ wiped before the next job is forked, so that no job finds another's source, test
 import contextlib
 import ctypes
 import gc
+import mmap
 import os
 import resource
 import select
@@ -24,8 +25,8 @@ from sandbox_wire import END, FRAME, PATIENCE, READY, REQUEST
 
 JUDGED = {0: b"ended", sandbox_judge.FLOOD: b"output", sandbox_judge.MEMORY: b"memory"}
 """Status by the judge's exit code."""
-OUT_OF_TIME = {-signal.SIGXCPU, -signal.SIGKILL}
-"""Ends by the kernel's own limit of processor time; nothing in its PID namespace can kill a candidate."""
+NOTE = 256
+"""Bytes: one for each of two processes, then a message."""
 TICK = 0.05
 """Seconds between looks at what the job's processes use."""
 SPARE = 200
@@ -121,6 +122,8 @@ class Server:
         """Bytes of the buffer that hold something of the job's."""
         self.others = set(processes()) if confinement else set()
         self.baseline = used(self.others)[1] // max(1, len(self.others))
+        self.note = mmap.mmap(-1, NOTE)
+        """Shared with each process until its program runs: that it is locked in, or why it could not be."""
         self.running: set[int] = set()
         self.ended: dict[int, int] = {}
         """Exit codes of the job's processes; negative for a signal."""
@@ -146,17 +149,22 @@ class Server:
         self.folder = "" if self.confinement else tempfile.mkdtemp()
         self.running.clear()
         self.ended.clear()
+        self.note[:] = bytes(NOTE)
         start = {b"p": self.start_program, b"c": self.start_calls, b"t": self.start_tests}[kind]
         candidate, lead = start(known, secret)
         # What a judge says is ours, and is not counted.
         status = self.watch(lead, wall, cpu, memory, sys.maxsize if kind == b"t" else output)
         code = self.ended.get(lead, 0)
-        if status == b"ended" and kind == b"t":
+        sides = dict.fromkeys((candidate, lead))
+        if status == b"ended" and any(pid in self.ended and not self.note[at] for at, pid in enumerate(sides)):
+            status = b"failed"
+            write_all(FRAME.pack(b"e", NOTE - 2) + self.note[2:])
+        elif status == b"ended" and kind == b"t":
             status = JUDGED.get(code, b"died")
-            if code == sandbox_judge.GONE and self.ended.get(candidate, 0) in OUT_OF_TIME:
+            if code == sandbox_judge.GONE and self.ended.get(candidate) == -signal.SIGXCPU:
                 status = b"timeout"
         elif status == b"ended" and code < 0:
-            status = b"timeout" if code in OUT_OF_TIME else b"died"
+            status = b"timeout" if code == -signal.SIGXCPU else b"died"
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
         write_all(FRAME.pack(b".", END.size) + END.pack(status, code, time.monotonic() - began))
@@ -186,12 +194,18 @@ class Server:
 
         Its descriptors 0, 1, ... are `files`, which are closed here.
         """
+        place = len(self.running)
         payload = read_exactly(0, length)
         pid = self.confinement.fork() if self.confinement else os.fork()
         if pid == 0:
             try:
                 self.prepare(files)
+                self.note[place] = 1
+                self.note.close()  # the program is not to write there
                 body(payload)
+            except OSError as error:
+                if not self.note.closed:
+                    self.note[2:] = str(error).encode()[: NOTE - 2].ljust(NOTE - 2, b"\0")
             finally:
                 os._exit(1)
         payload[:] = bytes(length)
@@ -249,12 +263,15 @@ class Server:
                         poller.unregister(file)
                     if room < 0:
                         status = b"output"
-        if self.ended.get(lead) == sandbox_judge.GONE:
+        if self.running and self.ended.get(lead) == sandbox_judge.GONE:
             select.select([self.woken], [], [], 4 * TICK)  # the candidate's end is what the judge has seen
             self.reap()
         self.finish()
-        while self.streams and room >= 0:  # all writers are dead
-            room = self.relay(next(iter(self.streams)), room)
+        for file in [*self.streams]:
+            os.set_blocking(file, False)  # all writers are dead; unconfined, one may have got away
+            with contextlib.suppress(BlockingIOError):
+                while file in self.streams and room >= 0:
+                    room = self.relay(file, room)
         if room < 0 and status == b"ended":
             status = b"output"
         for file in self.streams:
@@ -288,17 +305,20 @@ class Server:
         with contextlib.suppress(BlockingIOError):
             os.read(self.woken, 1 << 10)
         for pid in [*self.running]:
-            ended, status = os.waitpid(pid, os.WNOHANG)
+            ended, status, use = os.wait4(pid, os.WNOHANG)
             if ended:
                 self.running.discard(pid)
-                self.ended[pid] = os.waitstatus_to_exitcode(status)
+                code = os.waitstatus_to_exitcode(status)
+                # The first process of a namespace is spared the signal for too much processor time, but not the end.
+                late = code == -signal.SIGKILL and use.ru_utime + use.ru_stime >= self.limits[resource.RLIMIT_CPU]
+                self.ended[pid] = -signal.SIGXCPU if late else code
 
     def finish(self):
         """End the job's processes; with the first one of a PID namespace the kernel ends all others."""
+        for pid in [*self.running, *self.ended] if not self.confinement else []:
+            with contextlib.suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
         for pid in self.running:
-            if not self.confinement:
-                with contextlib.suppress(OSError):
-                    os.killpg(pid, signal.SIGKILL)
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         self.running.clear()

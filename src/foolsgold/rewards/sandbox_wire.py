@@ -11,6 +11,6 @@ FRAME = struct.Struct("<cQ")
 """A stream (o, e: standard output and error; v: values or verdicts; a point: END, the last one) and the length of the
 piece of it that follows."""
 END = struct.Struct("<10sid")
-"""Status, exit code (negative: a signal), seconds."""
+"""Status (of `sandbox_jobs`, or failed: the job could not be locked in), exit code (negative: a signal), seconds."""
 PATIENCE = 5
 """Times its limit of the clock that a job gets at most, on a machine too crowded to run it."""

@@ -18,6 +18,7 @@ from foolsgold.rewards.sandbox_bubblewrap import enclosed, interpreter, small_fo
 from foolsgold.rewards.sandbox_jobs import Limits
 from foolsgold.rewards.sandbox_seccomp import refusing_filter
 from foolsgold.rewards.sandbox_wire import END, FRAME, PATIENCE, READY, REQUEST
+from foolsgold.rewards.verifiers.verdict import VerifierFailure
 
 START_S = 60.0
 """Seconds that a server may take to start; a tenth of one is usual."""
@@ -107,6 +108,7 @@ class Worker:
 
         Raises:
           ServerLost: it did not come to an end; this worker is of no more use.
+          VerifierFailure: the job could not be locked in, and was not begun.
         """
         until = time.monotonic() + PATIENCE * request.limits.wall_s + GRACE_S
         for piece in request.pieces():
@@ -118,6 +120,9 @@ class Worker:
             if stream == b".":
                 status, reply.exit_code, reply.seconds = END.unpack(piece)
                 reply.status = status.rstrip(b"\0").decode()
+                if reply.status == "failed":
+                    why = reply.streams[b"e"].rstrip(b"\0").decode(errors="replace")
+                    raise VerifierFailure(f"the sandbox could not lock a job in: {why}")
                 return reply
             reply.streams[stream] += piece
 
