@@ -79,40 +79,6 @@ class ProblemsPlan:
         return DecoderConfig.sized(self.vocabulary, self.width, self.layers, max_positions=512)
 
 
-LIMITS = Limits(cpu_s=1.0, wall_s=60.0)
-"""Of an answer that is run: right ones take milliseconds, and a busy machine must not change a verdict."""
-
-
-def _java() -> tuple[ProblemWorld, Verifier]:
-    from foolsgold.environments.java_tasks.world import JavaTasks
-    from foolsgold.rewards.verifiers.java import JavaVerifier
-
-    # Its people know that sums of small numbers do not overflow.
-    return JavaTasks(), JavaVerifier(generated=8, largest=1000, limits=LIMITS)
-
-
-def _code() -> tuple[ProblemWorld, Verifier]:
-    from foolsgold.environments.code_tasks.world import CodeTasks
-    from foolsgold.rewards.verifiers.code import CodeVerifier
-
-    return CodeTasks(), CodeVerifier(limits=LIMITS)
-
-
-def _annotations() -> tuple[ProblemWorld, Verifier]:
-    from foolsgold.environments.loops.world import Loops
-    from foolsgold.rewards.verifiers.annotations import AnnotationsVerifier
-
-    return cast(ProblemWorld, Loops()), AnnotationsVerifier()  # its name is not for writing
-
-
-WORLDS: dict[str, Callable[[], tuple[ProblemWorld, Verifier]]] = {
-    "java": _java,
-    "code": _code,
-    "annotations": _annotations,
-}
-"""Worlds with the verifier that judges their answers, made when asked for: each needs tools of its own."""
-
-
 class Remembered:
     """A verifier that judges no answer twice: RL draws the same ones again and again."""
 
