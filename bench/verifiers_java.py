@@ -23,8 +23,8 @@ from foolsgold.rewards.verifiers.java_server import JavaServer
 from rounds import Measured, machine, print_table, take_turns
 
 NOTES = [
-    "methods of the world java with their answers; 10 given and 8 generated inputs each, 18 in all",
-    "new methods: compiled, run on 10 given and 32 drawn inputs, then the translation on 18, all in one batch",
+    "methods of the world java with their answers; 10 generated inputs each, and those of the world where it has some",
+    "new methods: compiled and run on 40 drawn inputs, then the translation on the 10 chosen, all in one batch",
     "Java kept: the same methods again, as for a group's completions in RL; Python side alone: the sandbox's part",
 ]
 
@@ -53,12 +53,12 @@ def rates(methods: int, rounds: int) -> dict[str, Measured]:
     with Sandbox() as sandbox, JavaServer() as server:
 
         def verifier() -> JavaVerifier:
-            return JavaVerifier(generated=8, largest=1000, sandbox=sandbox, server=server)
+            return JavaVerifier(generated=10, largest=1000, sandbox=sandbox, server=server)
 
         warm = verifier()
         warm.verdicts(prompts, answers, **columns)
         asked = [
-            JavaProblem(each["java"], each["entry_point"], "", tuple(map(tuple, each["inputs"])))
+            JavaProblem(each["java"], each["entry_point"], "", tuple(map(tuple, each.get("inputs") or ())))
             for each in (problem.columns for problem in problems)
         ]
         references = warm.references(asked)
@@ -78,9 +78,11 @@ def rates(methods: int, rounds: int) -> dict[str, Measured]:
 
 
 def rows(measured: dict[str, Measured]) -> list[tuple[str, ...]]:
-    """For `rounds.print_table`."""
-    alone = measured["Python side alone"]
-    return [("java", who, str(each), str(each.over(alone)), "") for who, each in measured.items()]
+    """For `rounds.print_table`; methods seen before are compared with the others."""
+    kept = measured["Java kept"]
+    return [
+        ("java", who, str(each), "" if each is kept else str(kept.over(each)), "") for who, each in measured.items()
+    ]
 
 
 def main(arguments: Arguments) -> None:
