@@ -14,8 +14,8 @@ MAX_CHARACTERS = 12_000
 MAX_PARTS = 400
 """Operators, variables and constants of an invariant."""
 
-MAX_DEGREE = 6
-MAX_MONOMIALS = 300
+MAX_DEGREE = 4
+MAX_MONOMIALS = 100
 """Of an invariant multiplied out: z3 multiplies out before it counts its steps, and does not come back from large
 products."""
 

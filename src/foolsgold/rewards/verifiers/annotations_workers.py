@@ -34,9 +34,9 @@ _START_S = 30.0
 class Effort:
     """What one question to z3 may cost; an answer makes three questions and more."""
 
-    steps: int = 500_000
-    """Of z3's own count of work (rlimit), which is the same on every machine; about a second where it runs out."""
-    wall_ms: int = 10_000
+    steps: int = 100_000
+    """Of z3's own count of work (rlimit), which is the same on every machine; linear questions take a few thousand."""
+    wall_ms: int = 3_000
     """A second limit, in milliseconds, for work that z3 counts badly."""
 
 
