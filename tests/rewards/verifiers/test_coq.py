@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from foolsgold.environments.theorems.formulas import statement
+from foolsgold.environments.theorems.tactics import script_text
 from foolsgold.environments.theorems.world import Theorems
 from foolsgold.errors import UserError
 from foolsgold.rewards.verifiers.coq import STEPS, CoqSession, CoqVerifier, sentences
@@ -68,9 +70,10 @@ def test_states_can_be_branched_from(session):
 
 def test_reference_proofs_of_random_theorems(steps):
     """Also shows that tactics do in Coq what `environments.theorems` says they do: goals are the same, line by line."""
-    for theorem, problem in zip(Theorems().theorems("test", 60, 3), Theorems().problems("test", 60, 3), strict=True):
-        assert steps.check(problem.columns["statement"], problem.answer).outcome == "passed"
-        state = steps.start(problem.columns["statement"])
+    for theorem in Theorems().theorems("test", 60, 3):
+        stated = statement(theorem.formula, "coq")
+        assert steps.check(stated, script_text(theorem.proof.script, "coq")).outcome == "passed"
+        state = steps.start(stated)
         for sequent, tactic in theorem.proof.steps:
             assert goal_line(state.goals[0]) == sequent.line
             state = taken(steps, state, tactic.text("coq") + ".")
@@ -183,9 +186,9 @@ def test_a_crash_costs_one_answer(session):
 
 
 def test_statements_that_are_none_are_the_users_mistake(session):
-    for statement in ("(p : Prop) : p -> nothing", ": True. Axiom a : False", ": Tru\ne", "garbage"):
+    for stated in ("(p : Prop) : p -> nothing", ": True. Axiom a : False", ": Tru\ne", "garbage"):
         with pytest.raises(UserError, match="statement"):
-            session.start(statement)
+            session.start(stated)
     with pytest.raises(UserError, match="no module 'Nothing'"):
         CoqSession(modules=("Nothing",)).start(AND)
 

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from foolsgold.environments.theorems.formulas import statement
+from foolsgold.environments.theorems.tactics import script_text
 from foolsgold.environments.theorems.world import Theorems
 from foolsgold.errors import UserError
 from foolsgold.rewards.verifiers import lean_install
@@ -58,10 +60,10 @@ def test_states_can_be_branched_from(session):
 def test_reference_proofs_of_random_theorems(session, monkeypatch):
     """The same formulas as in Coq; goals are what `environments.theorems` says, line by line."""
     monkeypatch.setattr(session, "_tactics", STEPS)
-    world = Theorems(tool="lean")
-    for theorem, problem in zip(world.theorems("test", 60, 3), world.problems("test", 60, 3), strict=True):
-        assert session.check(problem.columns["statement"], problem.answer).outcome == "passed"
-        state = session.start(problem.columns["statement"])
+    for theorem in Theorems().theorems("test", 60, 3):
+        stated = statement(theorem.formula, "lean")
+        assert session.check(stated, script_text(theorem.proof.script, "lean")).outcome == "passed"
+        state = session.start(stated)
         for sequent, tactic in theorem.proof.steps:
             assert goal_line(state.goals[0]) == sequent.line
             state = taken(session, state, tactic.text("lean"))
@@ -118,9 +120,9 @@ def test_computation_outside_of_the_kernel_is_refused(session, monkeypatch):
 
 
 def test_statements_that_are_none_are_the_users_mistake(session):
-    for statement in ("(p : Prop) : p → nothing", ": ", ": sorry"):
+    for stated in ("(p : Prop) : p → nothing", ": ", ": sorry"):
         with pytest.raises(UserError, match="statement"):
-            session.start(statement)
+            session.start(stated)
 
 
 def test_a_crash_costs_one_answer(session):
