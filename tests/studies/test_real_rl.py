@@ -10,6 +10,7 @@ from tiny_problems import ARMS, PLAN, SumVerifier, arms_here, make
 from foolsgold.audit.verdict import Verdict
 from foolsgold.errors import UserError
 from foolsgold.labels.store import open_store
+from foolsgold.rewards.verifiers import worlds
 from foolsgold.studies import real_rl, real_rl_arm, real_rl_pipeline
 from foolsgold.studies.progress import Stages
 from foolsgold.studies.real_rl import RealRL, RealRLConfig
@@ -23,7 +24,7 @@ TINY = Plan(1.0, PLAN, ARMS)
 @pytest.fixture(scope="module", autouse=True)
 def _small():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(real_rl_pipeline.WORLDS, "sums", make)
+        patch.setitem(worlds.WORLDS, "sums", make)
         patch.setattr(real_rl, "run_arms", arms_here)
         for name, value in (("TEST_PROBLEMS", 10), ("TRAIN_PROBLEMS", 6), ("POOL_ANSWERS", 4)):
             patch.setattr(real_rl_arm, name, value)

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from foolsgold.environments.problems import Problem, ProblemWorld, Split
+from foolsgold.environments.problems import Problem, Split
 from foolsgold.files import replacing
 from foolsgold.labels.store import open_store
 from foolsgold.labels.text_comparisons import as_comparisons
@@ -25,9 +25,9 @@ from foolsgold.policies.decoder import Decoder, DecoderConfig
 from foolsgold.policies.generate import Samples, generate
 from foolsgold.policies.sampling import Sampling
 from foolsgold.policies.tokenizer import encode_prompt, load_tokenizer, train_bpe
-from foolsgold.rewards.sandbox_jobs import Limits
 from foolsgold.rewards.text_reward_model import TextReward, TextRewardModel, encode_pairs, load_reward_model
 from foolsgold.rewards.verifiers.verdict import Verdict, Verifier
+from foolsgold.rewards.verifiers.worlds import load_world
 from foolsgold.studies.judged_pairs import Judged
 from foolsgold.studies.kept_models import decaying_loop, kept_model, ticking
 from foolsgold.studies.progress import Stages
@@ -50,7 +50,7 @@ class ProblemsPlan:
 
     seed: int
     world: str
-    """See `WORLDS`."""
+    """As `load_world` names it."""
     width: int
     layers: int
     vocabulary: int
@@ -133,7 +133,7 @@ class ProblemsPipeline:
 
     def __init__(self, plan: ProblemsPlan, folder: Path, stages: Stages, created: datetime):
         self.plan, self.folder, self.stages, self.created = plan, folder, stages, created
-        self.world, verifier = WORLDS[plan.world]()
+        self.world, verifier = load_world(plan.world)
         self.verifier = Remembered(verifier)
 
     @cached_property
