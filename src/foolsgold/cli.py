@@ -19,6 +19,8 @@ usage: foolsgold run STUDY [settings]
        foolsgold train COMMAND [settings]
        foolsgold generate --model MODEL [settings]
        foolsgold audit [RUN] [settings]
+       foolsgold tasks --out FILE [settings]
+       foolsgold verify --verifier NAME --data FILE [settings]
 
 studies:
   alphago           AlphaGo trained by RLHF beside AlphaGo trained by real RL; then they play each other
@@ -26,11 +28,14 @@ studies:
   gap               who picks better than the policy writes: reward model, readers, the policy itself, the critic
   conditioned       RLHF without RL: learn what scored how, ask for a high score
   gaming            reward gaming found and fined: what alarms are worth, and how much gold each defence keeps
+  real_rl           RL on a verifier beside RL on a vibe: programs, translations, annotations
 
 language models:
   train     pretrain, sft, reward, rl …: see foolsgold train --help
   generate  completions of prompts, the best of several by a reward
   audit     how far a reward can be trusted: gold beside proxy, where to stop, where the proxy is wrong
+  tasks     problems whose answers can be checked, as a data set
+  verify    verdicts on answers: programs, translations, proofs, invariants, results
 
 examples:
   foolsgold run alphago
@@ -38,6 +43,8 @@ examples:
   foolsgold train sft --model Qwen/Qwen3-0.6B --data pairs.jsonl --lora 16
   foolsgold generate --model runs/sft-…/model --prompt "Write a poem about paperclips."
   foolsgold audit runs/rl-…
+  foolsgold tasks --world java --out java.jsonl
+  foolsgold train rl --model runs/sft-…/model --data java.jsonl --reward verifier:java
 """
 
 
@@ -49,7 +56,7 @@ def _run(arguments: list[str]) -> None:
     if name in ("-h", "--help"):
         print(HELP, end="")
         return
-    from foolsgold.studies import alphago, conditioned, gaming, gap, overoptimization
+    from foolsgold.studies import alphago, conditioned, gaming, gap, overoptimization, real_rl
     from foolsgold.studies.alphago_plan import AlphaGoConfig
 
     studies: dict[str, tuple[Any, Callable[[Any], None]]] = {
@@ -58,6 +65,7 @@ def _run(arguments: list[str]) -> None:
         "gap": (gap.GapConfig, gap.main),
         "conditioned": (conditioned.ConditionedConfig, conditioned.main),
         "gaming": (gaming.GamingConfig, gaming.main),
+        "real_rl": (real_rl.RealRLConfig, real_rl.main),
     }
     if name not in studies:
         raise UserError(f"there is no study {name!r}; choose one of: {', '.join(studies)}")
@@ -102,6 +110,20 @@ def _audit(arguments: list[str]) -> None:
     main(given)
 
 
+def _tasks(arguments: list[str]) -> None:
+    from foolsgold.serving.tasks_command import TasksCommand, main
+
+    description = inspect.getdoc(TasksCommand)
+    main(tyro.cli(TasksCommand, prog="foolsgold tasks", description=description, args=arguments))
+
+
+def _verify(arguments: list[str]) -> None:
+    from foolsgold.serving.verify_command import VerifyCommand, main
+
+    description = inspect.getdoc(VerifyCommand)
+    main(tyro.cli(VerifyCommand, prog="foolsgold verify", description=description, args=arguments))
+
+
 def _quiet_transformers() -> None:
     """No bars for what takes a moment."""
     from transformers.utils import logging
@@ -118,7 +140,14 @@ def _warn(message: Warning | str, category: type[Warning], *where: object, **oth
 def main() -> None:
     """Entry point: a mistake the user can mend is one line and exit code 2, an interruption exit code 130."""
     warnings.showwarning = _warn
-    commands = {"run": _run, "train": _train, "generate": _generate, "audit": _audit}
+    commands = {
+        "run": _run,
+        "train": _train,
+        "generate": _generate,
+        "audit": _audit,
+        "tasks": _tasks,
+        "verify": _verify,
+    }
     command, *arguments = sys.argv[1:] or ["--help"]
     try:
         if command in ("-h", "--help"):

@@ -18,6 +18,9 @@ from foolsgold.errors import UserError
 from foolsgold.policies.messages import Message, Text, plain
 from foolsgold.rewards.protocol import Rewards
 
+TASKSET = "taskset:"
+"""Begins the place of a reward that is a taskset."""
+
 
 class Taskset:
     """Some tasks of an installed taskset, and the reward for answers to them.
@@ -154,12 +157,12 @@ def _line(error: Exception) -> str:
 
 
 def taskset_reward(spec: str) -> Taskset:
-    """A taskset from `NAME`, or `NAME?{"settings": "as JSON"}`, all or `take` of its tasks.
+    """A taskset from `taskset:NAME` or `taskset:NAME?{"its": "settings"}`, in JSON; `take` bounds its tasks.
 
     Raises:
       UserError: it is written differently, or cannot be loaded.
     """
-    name, _, told = spec.partition("?")
+    name, _, told = spec.removeprefix(TASKSET).partition("?")
     try:
         settings = json.loads(told) if told else {}
         take = settings.pop("take", None)

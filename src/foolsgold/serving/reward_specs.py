@@ -2,7 +2,7 @@
 
 A place is a reward model's folder or its name on the hub, a function as in `rewards.py:brevity`, or a verifier:
 `verifier:code` gives 1 for an answer that passes and 0 for one that does not, `verifier:code+partial` the share of
-its checks passed.
+its checks passed. Or it is a taskset of the library verifiers: `taskset:NAME`, or `taskset:NAME?{"its": "settings"}`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from foolsgold.errors import UserError
 from foolsgold.policies.tokenizer import load_tokenizer
 from foolsgold.rewards.protocol import Reward, load_reward
 from foolsgold.rewards.scoring import WeightedReward
+from foolsgold.rewards.tasksets import TASKSET, taskset_reward
 from foolsgold.rewards.text_reward_model import TextReward, load_reward_model
 from foolsgold.rewards.verifiers.registry import PREFIX, load_verifier_reward
 
@@ -50,7 +51,7 @@ def load_weighted(spec: str, device: str = "cpu") -> WeightedReward:
 def absolute_spec(spec: str) -> str:
     """The same reward for a process in another folder."""
     place = _parts(spec)[1]
-    if place.startswith(PREFIX):
+    if place.startswith((PREFIX, TASKSET)):
         return spec
     path, colon, function = place.rpartition(":") if _is_function(place) else (place, "", "")
     return spec.replace(place, str(Path(path).resolve()) + colon + function, 1) if Path(path).exists() else spec
@@ -73,6 +74,8 @@ def _is_function(place: str) -> bool:
 def _load(place: str, name: str | None, device: str) -> Reward:
     if place.startswith(PREFIX):
         return load_verifier_reward(place)
+    if place.startswith(TASKSET):
+        return taskset_reward(place)
     if _is_function(place):
         return load_reward(place)
     model: Any = load_reward_model(place).to(device)
