@@ -33,8 +33,8 @@ class Table:
 
 TABLE: dict[World, Table] = {
     "java": Table(finetuning_s=0.1, rl_s=1.6, max_new_tokens=112),
-    "code": Table(finetuning_s=0.1, rl_s=1.6, max_new_tokens=112),
-    "annotations": Table(finetuning_s=0.1, rl_s=1.6, max_new_tokens=64),
+    "code": Table(finetuning_s=0.05, rl_s=1.2, max_new_tokens=96),
+    "annotations": Table(finetuning_s=0.04, rl_s=0.6, max_new_tokens=24),
 }
 
 
