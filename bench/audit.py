@@ -57,8 +57,8 @@ NOTES = [
 ]
 WATCHED_NOTES = [
     "RL: GRPO against a reward model, 4 layers of width 128 both, 16 prompts of 16 tokens x 8 completions of 64",
-    "watched, as a run of 200 steps is by default: a snapshot, the alarm chi-squared on all rollouts every 10 steps, and "
-    "every 20 gold of 64 held-out prompts, which costs nothing here but the drawing; steps per second of the CPU's time",
+    "watched, as a run of 200 steps is by default: every 10 steps the alarm chi-squared on all rollouts, every 20 a "
+    "snapshot, and gold of 64 held-out prompts, which costs nothing here but the drawing; steps per second of CPU time",
 ]
 
 

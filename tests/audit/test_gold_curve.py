@@ -47,8 +47,26 @@ def test_height_of_the_peak_is_measured_where_it_was_not_chosen():
 
 def test_luck_among_many_checkpoints_is_no_height():
     rng = np.random.default_rng(0)
-    rises = [curve(rng.normal(size=(20, 15))).rise.value for _ in range(300)]
+    curves = [curve(rng.normal(size=(20, 15))) for _ in range(300)]
+    rises = [(each.at_peak - each.gold[:, 0]).mean() for each in curves]
     assert abs(np.mean(rises)) < 4 * np.std(rises) / np.sqrt(300)
+    # The start is one of the points: what is said of the peak is never below it, nor of the end above the peak.
+    assert all(each.rise.value >= 0 >= each.fall.value for each in curves)
+    assert all(each.rise.low <= each.rise.value <= each.rise.high for each in curves)
+    assert all(each.fall.low <= each.fall.value <= each.fall.high for each in curves)
+
+
+@pytest.mark.parametrize(
+    ("gold", "said"),
+    [
+        ([0, 9, 0, 0], "all others are clearly worse"),
+        ([0, 9, 9, 0], "from 1 to 2 no other is clearly better"),
+        ([9, 0, 0, 9], "no other is clearly better at 0 and 3"),
+    ],
+)
+def test_points_that_may_be_the_peak_in_words(gold, said):
+    noise = np.random.default_rng(1).normal(size=(32, 4)) * 0.1
+    assert curve(gold + noise - noise.mean(0)).rivals == said
 
 
 def test_one_prompt_has_no_intervals():

@@ -9,14 +9,12 @@ from foolsgold.audit.gold_labels import (
     Label,
     Pool,
     draw_labels,
-    judge_by,
     read_labels,
     text_key,
     with_labels,
     write_requests,
 )
 from foolsgold.errors import UserError
-from foolsgold.rewards.scoring import RewardFailure, Scorer, WeightedReward
 
 PROXY = np.array([[3.0, 1.0, 2.0], [5.0, 4.0, 4.0]])
 POOL = Pool(["Sum?", "Joke?"], [["four", "five", "six"], ["ha", "ho", "ho"]], PROXY, "start")
@@ -100,11 +98,14 @@ def test_estimates_stay_true_where_judges_pass_over_some():
     gold = proxy + rng.normal(size=proxy.shape) + 5
     pool = Pool([f"p{p}" for p in range(8)], [[str(gold[p, i]) for i in range(16)] for p in range(8)], proxy)
 
-    def judge(completions, **_):
-        return [float(text) if rng.random() < 0.7 else None for text in completions]
-
-    scorer = Scorer([WeightedReward(judge)], time_limit_s=None)
-    means = [judge_by(scorer, draw_labels(pool, 40, seed=seed)).gold_estimate.mean() for seed in range(400)]
+    means = []
+    for seed in range(400):
+        draw = draw_labels(pool, 40, seed=seed)
+        labels = {
+            pool.ids()[p][i]: Label(gold[p, i] if rng.random() < 0.7 else None, draw.chance[p, i], 1, 40)
+            for p, i in np.argwhere(draw.chosen)
+        }
+        means.append(with_labels(pool, labels).samples.gold_estimate.mean())
     assert np.mean(means) == pytest.approx(gold.mean(), abs=4 * np.std(means) / 400**0.5)
 
 
@@ -203,37 +204,3 @@ def test_labels_of_two_draws_do_not_mix(tmp_path):
     path = write_rows(tmp_path / "l.jsonl", [*({**row, "gold": 1} for row in rows), own])
     with pytest.raises(UserError, match="mixed"):
         with_labels(POOL, read_labels(path))
-
-
-class Counting:
-    """Gold is the length of the completion; it does not apply to "six"."""
-
-    def __init__(self):
-        self.asked = []
-
-    def __call__(self, prompts, completions, **columns):
-        self.asked += list(zip(prompts, completions, strict=True))
-        return [None if text == "six" else len(text) for text in completions]
-
-
-def test_a_function_judges_only_what_was_drawn():
-    gold = Counting()
-    samples = judge_by(Scorer([WeightedReward(gold)]), DRAW, batch=3)
-    assert gold.asked == [("Sum?", "four"), ("Sum?", "six"), ("Joke?", "ha"), ("Joke?", "ho")]
-    np.testing.assert_array_equal(samples.gold, [[4, np.nan, np.nan], [2, 2, np.nan]])
-    np.testing.assert_allclose(samples.chance[samples.labelled], [0.6, 0.75, 0.3])
-
-
-def test_with_budget_for_all_gold_is_as_it_is():
-    samples = judge_by(Scorer([WeightedReward(lambda completions, **_: [len(text) for text in completions])]),
-                       draw_labels(POOL, 6))  # fmt: skip
-    np.testing.assert_array_equal(samples.gold_estimate, [[4, 4, 3], [2, 2, 2]])
-
-
-def test_a_function_that_fails_leaves_its_batch(tmp_path):
-    def broken(completions, **_):
-        raise ValueError("no judge today")
-
-    with pytest.raises(RewardFailure, match="no judge today"):
-        judge_by(Scorer([WeightedReward(broken)], failures=tmp_path), DRAW)
-    assert len(rows_of(next(tmp_path.glob("*.jsonl")))) == 4

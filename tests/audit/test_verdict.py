@@ -24,6 +24,7 @@ from foolsgold.files import write_text
         (Figure("Elo", 1523.4, 1490.0, 1560.0, 400), "1,523 [1,490, 1,560] n = 400"),
         (Figure("loss", -0.0001, -0.2, 0.2, 9), "0.00 [−0.20, 0.20] n = 9"),
         (Figure("loss", -1.25, -1.5, -1.0, 9), "−1.25 [−1.50, −1.00] n = 9"),
+        (Figure("step to stop at", 16, 16, 20, 9), "16 [16, 20] n = 9"),
         (Figure("comparisons", 100_000, None, None, 100_000), "100,000"),
         (Figure("ratio", 2.34567, None, None, 3, "×"), "2.35 × n = 3"),
         (Figure("ties", 0.25, None, None, 80, "%"), "25.0 % of 80"),

@@ -68,6 +68,8 @@ class FittedLaw:
         )
         ends = (self.peak.peak, min(self.peak.low, self.peak.peak), max(self.peak.high, self.peak.peak))
         value, low, high = (kl if kl <= FARTHEST * self.kl.max() else math.inf for kl in ends)
+        if low == math.inf:  # so are all three, and an interval tells nothing
+            return Figure("KL at the law's peak", value, None, None, self.prompts, "nats", f"far away, if ever; {kind}")
         return Figure("KL at the law's peak", value, low, high, self.prompts, "nats", kind + beyond)
 
     @property

@@ -18,6 +18,7 @@ from foolsgold.objectives.best_of_n import best_of_n_gold, best_of_n_kl, doublin
 from foolsgold.objectives.label_budget import effective_labels
 from foolsgold.objectives.multiplicity import set_of_best
 from foolsgold.objectives.overoptimization import BEST_OF_N, REINFORCEMENT_LEARNING, Law
+from foolsgold.objectives.sequential import gold_at_best
 from foolsgold.objectives.statistics import mean_interval
 
 
@@ -92,20 +93,21 @@ class GoldCurve:
         ends = (int(at.min()), int(at.max()), float(self.kl[self.peak]), float(kl.min()), float(kl.max()))
         return Stop(int(self.at[self.peak]), *ends)
 
+    @property
+    def rivals(self) -> str:
+        """In words, which points may be the peak as well as the highest."""
+        among = np.flatnonzero(self.may_be_peak)
+        named = [f"{self.at[k]:,}" for k in among]
+        if len(among) < 2:
+            return "all others are clearly worse"
+        if len(among) == among[-1] - among[0] + 1:
+            return f"from {named[0]} to {named[-1]} no other is clearly better"
+        return f"no other is clearly better at {', '.join(named[:-1])} and {named[-1]}"
+
     @cached_property
     def at_peak(self) -> np.ndarray:
-        """`[P]`, gold at the peak, free of the luck that made it the peak.
-
-        The point at which gold is highest on half of the prompts is measured on the other half, and the other way
-        round: else the luck that made it the highest would count as height.
-        """
-        if self.prompts < 2:
-            return self.gold[:, self.peak]
-        found = np.empty(self.prompts)
-        for half in (0, 1):
-            chosen = int(self.gold[half::2].mean(0).argmax())
-            found[1 - half :: 2] = self.gold[1 - half :: 2, chosen]
-        return found
+        """`[P]`, gold at the peak, free of the luck that made it the peak."""
+        return gold_at_best(self.gold)
 
     @cached_property
     def _luck(self) -> np.ndarray:
@@ -128,12 +130,24 @@ class GoldCurve:
 
     @property
     def rise(self) -> Figure:
-        return self._change("gold, peak less start", self.at_peak - self.gold[:, 0], self.peak)
+        """The start is one of the points, so the true peak is never below it. An estimate below 0, which says that the
+        two halves of the prompts disagree about the peak, therefore counts as 0; its upper end is then that of the
+        highest point on all prompts, which luck makes rather too high."""
+        found = self._change("gold, peak less start", self.at_peak - self.gold[:, 0], self.peak)
+        if found.value >= 0 or found.high is None:
+            return replace(found, value=max(found.value, 0.0))
+        plain = over_prompts("", self.gold[:, self.peak] - self.gold[:, 0])
+        return replace(found, value=0.0, low=0.0, high=max(found.high, plain.high or 0.0))
 
     @property
     def fall(self) -> Figure:
-        """What is lost by going to the end instead of stopping at the peak, as a negative number."""
-        return self._change("gold, end less peak", self.gold[:, -1] - self.at_peak, -1)
+        """What is lost by going to the end instead of stopping at the peak, as a negative number; 0 where it comes out
+        above, as for `rise`."""
+        found = self._change("gold, end less peak", self.gold[:, -1] - self.at_peak, -1)
+        if found.value <= 0 or found.low is None:
+            return replace(found, value=min(found.value, 0.0))
+        plain = over_prompts("", self.gold[:, -1] - self.gold[:, self.peak])
+        return replace(found, value=0.0, low=min(found.low, plain.low or 0.0), high=0.0)
 
     @property
     def gain(self) -> Figure:
@@ -155,11 +169,14 @@ def curve_of_best(samples: Samples, seed: int = 0) -> GoldCurve:
 
 def _unrelated_error(samples: Samples, n: np.ndarray) -> np.ndarray | None:
     """See `GoldCurve`: by the spread of gold within prompts, over as many samples as the best of each n rests on."""
-    if not samples.labelled.all():
+    known = samples.labelled
+    chance = samples.chance if samples.chance is not None else np.full(known.shape, known.mean())
+    rests_on = np.maximum(effective_labels(samples.proxy, known, chance, n.tolist()), 1.0)
+    several = known.sum(1) > 1
+    if not several.any():
         return None
-    everyone = np.ones(samples.gold.shape)
-    rests_on = effective_labels(samples.proxy, samples.labelled, everyone, n.tolist())
-    return np.sqrt(samples.gold.var(1, ddof=1).mean() * np.maximum(1 / rests_on - 1 / samples.gold.size, 0))
+    spread = np.nanvar(samples.gold[several], 1, ddof=1).mean()
+    return np.sqrt(spread * np.maximum(1 / rests_on - 1 / known.sum(), 0))
 
 
 def curve_of_run(run: Sequence[Checkpoint], seed: int = 0) -> GoldCurve:

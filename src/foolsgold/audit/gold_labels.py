@@ -4,7 +4,7 @@
     write_requests("labels.jsonl", [draw])                 # people fill in "gold"
     found = with_labels(pool, read_labels("labels.jsonl"))
 
-or, where gold is a function, `judge_by(gold, draw)`. A sample that was drawn and got no gold counts as passed over at
+A function judges by `collect.ask`. A sample that was drawn and got no gold counts as passed over at
 random: what is left was then drawn with chances smaller by the share that was judged. Where judges pass over what is
 hard to judge, estimates lean to what is easy.
 """
@@ -27,7 +27,6 @@ from foolsgold.audit.evidence import Samples
 from foolsgold.errors import UserError
 from foolsgold.objectives.label_budget import drawn, importance_of_best, inclusion_chances
 from foolsgold.policies.messages import Text
-from foolsgold.rewards.scoring import Scorer
 from foolsgold.training.dataset_files import read_rows, write_jsonl
 
 
@@ -194,25 +193,6 @@ def with_labels(pool: Pool, labels: Mapping[str, Label]) -> Labelled:
     asked = any_label.asked or asked
     samples = _judged(pool, gold, None if any_label.chance is None else chance, asked)
     return Labelled(samples, frozenset(judged - fitting.keys()), asked - int(samples.labelled.sum()))
-
-
-def judge_by(gold: Scorer, draw: Draw, batch: int = 64) -> Samples:
-    """Gold of the samples drawn, by a function that judges.
-
-    Args:
-      gold: one reward, or a weighted sum of several. It gets `batch` samples at a time, in the order of prompts.
-
-    Raises:
-      RewardFailure: as `Scorer.score`; the batch is saved.
-      UserError: gold applies to none of the samples.
-    """
-    pool, (rows, columns) = draw.pool, np.nonzero(draw.chosen)
-    found = np.full(pool.proxy.shape, np.nan)
-    for first in range(0, len(rows), batch):
-        p, i = rows[first : first + batch], columns[first : first + batch]
-        texts = [pool.texts[a][b] for a, b in zip(p, i, strict=True)]
-        found[p, i] = gold.score([pool.prompts[each] for each in p], texts).total
-    return _judged(pool, found, draw.chance, len(rows))
 
 
 def text_key(prompt: Text, completion: str) -> str:

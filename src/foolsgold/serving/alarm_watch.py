@@ -62,7 +62,7 @@ class AlarmWatch:
             temperature=sampling.temperature,
             component=proxy.name,
         )
-        self.threshold = settings.alarm_threshold
+        self.threshold: float | None = settings.alarm_threshold
         self._read: dict[int, Metrics] = {}
         self.inspect: Callable[[int, Rollouts], None] = alarm_callback(
             Alarms.of(start, seed=settings.seed, names=names),
