@@ -21,6 +21,7 @@ usage: foolsgold run STUDY [settings]
        foolsgold audit [RUN] [settings]
        foolsgold tasks --out FILE [settings]
        foolsgold verify --verifier NAME --data FILE [settings]
+       foolsgold tools [--install lean]
 
 studies:
   alphago           AlphaGo trained by RLHF beside AlphaGo trained by real RL; then they play each other
@@ -36,6 +37,7 @@ language models:
   audit     how far a reward can be trusted: gold beside proxy, where to stop, where the proxy is wrong
   tasks     problems whose answers can be checked, as a data set
   verify    verdicts on answers: programs, translations, proofs, invariants, results
+  tools     which programs verifiers run are there, and how to get the others
 
 examples:
   foolsgold run alphago
@@ -124,6 +126,13 @@ def _verify(arguments: list[str]) -> None:
     main(tyro.cli(VerifyCommand, prog="foolsgold verify", description=description, args=arguments))
 
 
+def _tools(arguments: list[str]) -> None:
+    from foolsgold.serving.tools_command import ToolsCommand, main
+
+    description = inspect.getdoc(ToolsCommand)
+    main(tyro.cli(ToolsCommand, prog="foolsgold tools", description=description, args=arguments))
+
+
 def _quiet_transformers() -> None:
     """No bars for what takes a moment."""
     from transformers.utils import logging
@@ -147,6 +156,7 @@ def main() -> None:
         "audit": _audit,
         "tasks": _tasks,
         "verify": _verify,
+        "tools": _tools,
     }
     command, *arguments = sys.argv[1:] or ["--help"]
     try:

