@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from foolsgold.environments.loops.world import Loops
 from foolsgold.errors import UserError
 from foolsgold.rewards.scoring import Scorer, WeightedReward
 from foolsgold.rewards.tasksets import Taskset, taskset_reward
@@ -105,3 +106,12 @@ def test_an_answer_without_its_task_is_no_zero(plugins):
         asyncio.run(taskset(["a"], ["b"]))
     with pytest.raises(UserError, match="column task"):
         asyncio.run(taskset(["a"], ["b"], task=[9]))
+
+
+def test_our_worlds_load_there_and_come_back_as_a_reward():
+    taskset = Taskset("foolsgold-tasks", settings={"world": "annotations", "n": 3, "split": "test"})
+    problems = Loops().problems("test", 3, 0)
+    rows = taskset.rows(as_text=True)
+    assert [row["prompt"] for row in rows] == [each.prompt for each in problems]
+    answers = [problems[0].answer, "true", problems[2].answer]
+    assert asyncio.run(taskset(taskset.prompts, answers, task=[0, 1, 2])) == [1.0, 0.0, 1.0]
