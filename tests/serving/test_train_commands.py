@@ -129,6 +129,7 @@ def test_from_texts_to_a_policy_trained_by_a_reward_model(world, capsys):
     [
         ("rl", ("--algorithm", "ppo", "--steps", 1, "--batch", 2, "--samples", 2)),
         ("rl", ("--algorithm", "rloo", "--steps", 1, "--batch", 2, "--samples", 2, "--held-out", 0)),
+        ("rl", ("--kl-in", "chi-squared", "--kl", 0.003, "--steps", 1, "--batch", 2, "--samples", 2)),
         ("expert", ("--rounds", 2, "--steps", 2, "--samples", 4, "--prompts-a-round", 4)),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from foolsgold.audit.stopping import GoldStop, LookSettings
 from foolsgold.errors import UserError
+from foolsgold.objectives.kl import weighted_k3
 from foolsgold.policies.generate import Sampling
 from foolsgold.policies.hub import Policy
 from foolsgold.rewards.scoring import Scorer, WeightedReward
@@ -30,7 +31,7 @@ from foolsgold.training import datasets
 from foolsgold.training.dataset_files import read_rows
 from foolsgold.training.datasets import PromptRow
 from foolsgold.training.expert_iteration import ExpertIterationSettings, expert_iteration
-from foolsgold.training.kl_penalty import KLSettings
+from foolsgold.training.kl_penalty import TERMS, KLSettings
 from foolsgold.training.loop import Metrics
 from foolsgold.training.optimiser import working_dtype
 from foolsgold.training.policy_batches import Updates
@@ -234,7 +235,8 @@ def kl_settings(settings: RLCommand) -> KLSettings:
     """Price of KL, which is measured also where it costs nothing."""
     if settings.kl_in == "reward":
         return KLSettings(in_reward=settings.kl, target=settings.kl_target, measure=True)
-    return KLSettings(in_loss=settings.kl, target=settings.kl_target, measure=True)
+    term = TERMS["chi_squared"] if settings.kl_in == "chi-squared" else weighted_k3
+    return KLSettings(in_loss=settings.kl, term=term, target=settings.kl_target, measure=True)
 
 
 def with_absolute_rewards(settings: Any) -> Any:
