@@ -11,7 +11,7 @@ from foolsgold.audit.alarm_callback import Probes, alarm_callback
 from foolsgold.audit.alarms import NEEDS, Alarms, Watched
 from foolsgold.audit.latents import latents_of
 from foolsgold.errors import UserError
-from foolsgold.policies.hub import Policy
+from foolsgold.policies.hub import LanguageModel, Policy
 from foolsgold.policies.sampling import Sampling
 from foolsgold.rewards.scoring import WeightedReward
 from foolsgold.rewards.text_reward_model import TextReward
@@ -54,7 +54,7 @@ class AlarmWatch:
         drawn = draw_and_score(policy.model, task, prompts, sampling, each, derived_seed(settings.seed, 2**29))
         start = watched_of(drawn, task.scorer.rewards.index(proxy), reward if everything else None)
         names = tuple(NEEDS) if everything else (DEFAULT,)
-        self.reference = frozen_copy(policy.model)
+        self.reference: LanguageModel = frozen_copy(policy.model)
         """The starting policy, which KL may be measured from as well."""
         probes = Probes(
             latents=partial(latents_of, reward) if everything else None,
