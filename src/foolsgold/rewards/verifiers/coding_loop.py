@@ -7,6 +7,7 @@ ones too, say whether the function is right. Between the two lies what this loop
 from __future__ import annotations
 
 import ast
+import functools
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,10 @@ class Check:
 
     arguments: tuple[Any, ...]
     expected: Any
+
+
+Ran = dict[str, Returned]
+"""How calls ended, by the `repr` of their checks: those hold lists, which have no hash."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,8 @@ class CodingLoop:
     """The one that the process shares where None."""
     limits: Limits = Limits(cpu_s=1.0, wall_s=60.0)
     """Of an attempt on all tests: right ones take milliseconds, and a busy machine must not change a verdict."""
-    _known: dict[tuple[str, str, tuple[Check, ...]], list[Returned] | str] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    known: dict[tuple[str, str], Ran | str] = field(default_factory=dict, repr=False, compare=False)
+    """What was run before, by prompt and body; a loop made by `replace` shares it."""
 
     def start(self, problems: Sequence[Problem]) -> list[CodingState]:
         """Nothing written yet."""
@@ -99,33 +103,35 @@ class CodingLoop:
         """A body is run on the visible tests; tests are read.
 
         Progress is the share of visible tests passed. Tests that cannot be read do not count; who has none left has
-        nothing to fail.
+        nothing to fail but that there is a function.
 
         Raises:
           VerifierFailure: the sandbox failed.
         """
-        wanted = [not state.wants_tests for state in states]
-        runs = [(s.problem, action, s.checks) for s, action, code in zip(states, actions, wanted, strict=True) if code]
-        found = iter(self.run(runs))
+        attempts = [
+            (state.problem, action, (*hidden_checks(state.problem), *state.checks))
+            for state, action in zip(states, actions, strict=True)
+            if not state.wants_tests
+        ]
+        ran = iter(self.run(attempts))
         return [
-            self._tried(state, action, next(found)) if code else _with_tests(state, action)
-            for state, action, code in zip(states, actions, wanted, strict=True)
+            _with_tests(state, action) if state.wants_tests else self._tried(state, action, next(ran))
+            for state, action in zip(states, actions, strict=True)
         ]
 
-    def _tried(self, state: CodingState, action: str, returned: list[Returned] | str) -> Step[CodingState]:
-        checks = state.checks
-        if isinstance(returned, str):
-            passed, failure = 0, returned if checks else ""
-        else:
-            right = [passes(check, each) for check, each in zip(checks, returned, strict=False)]
-            passed = sum(right)
-            wrong = next((i for i, yes in enumerate(right) if not yes), None)
-            failure = "" if wrong is None else failure_line(state.problem, checks[wrong], returned[wrong])
-        if not failure:
+    def _tried(self, state: CodingState, action: str, ran: Ran | str) -> Step[CodingState]:
+        right = [] if isinstance(ran, str) else [passes(check, ran[repr(check)]) for check in state.checks]
+        if not isinstance(ran, str) and all(right):
             return Step(replace(state, attempt=action, failure=""), True, True, 1.0)
+        if isinstance(ran, str):
+            failure = ran
+        else:
+            first = state.checks[right.index(False)]
+            failure = failure_line(state.problem, first, ran[repr(first)])
         after = {"read": failure, "other": self._other(state.problem, action, failure), "none": ""}[self.feedback]
         shown = "" if self.feedback == "none" else action.strip("\n") or "    pass"
-        return Step(replace(state, attempt=shown, failure=after), False, False, passed / len(checks), failure)
+        progress = sum(right) / max(len(right), 1)
+        return Step(replace(state, attempt=shown, failure=after), False, False, progress, failure)
 
     def _other(self, problem: Problem, action: str, failure: str) -> str:
         """A failure of another problem with the same arguments, always the same for the same attempt."""
@@ -138,42 +144,44 @@ class CodingLoop:
         Raises:
           VerifierFailure: the sandbox failed.
         """
-        found = self.run([(problem, body, self.given(problem)) for problem, body in zip(problems, bodies, strict=True)])
+        checks = [tuple(hidden_checks(problem)) for problem in problems]
+        found = self.run(list(zip(problems, bodies, checks, strict=True)))
         return [
-            not isinstance(returned, str)
-            and all(
-                passes(check, each)
-                for check, each in zip(self._checks(problem, self.given(problem)), returned, strict=True)
-            )
-            for problem, returned in zip(problems, found, strict=True)
+            not isinstance(ran, str) and all(passes(check, ran[repr(check)]) for check in of)
+            for of, ran in zip(checks, found, strict=True)
         ]
 
-    def run(self, attempts: Sequence[tuple[Problem, str, tuple[Check, ...]]]) -> list[list[Returned] | str]:
-        """What each body returns: for its visible tests, then for the others; or why there is none to run.
+    def run(self, attempts: Sequence[tuple[Problem, str, Sequence[Check]]]) -> list[Ran | str]:
+        """What each body returns for its checks; or why there is no function to run.
 
         Raises:
           VerifierFailure: the sandbox failed.
         """
-        keys = [(problem.prompt, body, checks) for problem, body, checks in attempts]
-        new = {key: each for key, each in zip(keys, attempts, strict=True) if key not in self._known}
-        jobs: dict[tuple[str, str, tuple[Check, ...]], Calls] = {}
-        for key, (problem, body, checks) in new.items():
-            entry = problem.columns["entry_point"]
+        wanted: dict[tuple[str, str], dict[str, Check]] = {}
+        entries: dict[tuple[str, str], str] = {}
+        for problem, body, checks in attempts:
+            key = problem.prompt, body
+            known = self.known.setdefault(key, {})
+            new = {repr(check): check for check in checks if not isinstance(known, str) and repr(check) not in known}
+            if new:
+                wanted.setdefault(key, {}).update(new)
+                entries[key] = problem.columns["entry_point"]
+        jobs: dict[tuple[str, str], tuple[Calls, list[str]]] = {}
+        for key, new in wanted.items():
             try:
-                source = program_of(problem.prompt, body, entry)
+                source = program_of(*key, entries[key])
             except NoCode as error:
-                self._known[key] = str(error).partition(":")[0]
+                self.known[key] = str(error).partition(":")[0]
             else:
-                calls = [check.arguments for check in self._checks(problem, checks)]
-                jobs[key] = Calls(source, entry, calls, self.limits)
-        for key, result in zip(jobs, (self.sandbox or shared_sandbox()).run(list(jobs.values())), strict=True):
+                calls = [check.arguments for check in new.values()]
+                jobs[key] = Calls(source, entries[key], calls, self.limits), list(new)
+        results = (self.sandbox or shared_sandbox()).run([job for job, _ in jobs.values()]) if jobs else []
+        for (key, (_, names)), result in zip(jobs.items(), results, strict=True):
             assert isinstance(result, CallsResult)
-            self._known[key] = result.returned
-        return [self._known[key] for key in keys]
-
-    def _checks(self, problem: Problem, checks: tuple[Check, ...]) -> list[Check]:
-        """Visible ones first, then those of the problem that are not among them."""
-        return [*checks, *(each for each in hidden_checks(problem) if each not in checks)]
+            known = self.known[key]
+            assert isinstance(known, dict)
+            known.update(zip(names, result.returned, strict=True))
+        return [self.known[problem.prompt, body] for problem, body, _ in attempts]
 
 
 def head(problem: Problem) -> str:
@@ -197,10 +205,15 @@ def hidden_checks(problem: Problem) -> list[Check]:
     Raises:
       ValueError: a test is no comparison of a call with a value.
     """
-    checks = [check_of(test, problem.columns["entry_point"]) for test in problem.columns["tests"]]
+    checks = _checks(tuple(problem.columns["tests"]), problem.columns["entry_point"])
     if None in checks:
         raise ValueError(f"a test of {head(problem)} is no `assert f(…) == …` of plain values")
     return [each for each in checks if each is not None]
+
+
+@functools.lru_cache(20_000)
+def _checks(tests: tuple[str, ...], entry: str) -> list[Check | None]:
+    return [check_of(test, entry) for test in tests]
 
 
 def check_of(test: str, entry: str) -> Check | None:
