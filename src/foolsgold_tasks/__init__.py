@@ -46,6 +46,8 @@ class ProblemData(vf.TaskData):
     columns: dict[str, Any]
     family: str
     grade: int
+    reference: str
+    """An answer that passes; the policy does not see it."""
 
 
 class ProblemTask(vf.Task[ProblemData, vf.State, FoolsgoldTaskConfig]):
@@ -59,6 +61,10 @@ class ProblemTask(vf.Task[ProblemData, vf.State, FoolsgoldTaskConfig]):
         if self.config.partial and verdict.outcome != "refused":
             return verdict.share
         return float(verdict.outcome == "passed")
+
+    async def validate(self, runtime: vf.Runtime) -> bool:
+        """Whether the reference passes."""
+        return (await asyncio.to_thread(self._verdict, self.data.reference)).outcome == "passed"
 
     def _verdict(self, answer: str) -> Verdict:
         verifier: Verifier = _loaded(self.data.world)[1]
@@ -78,5 +84,6 @@ class FoolsgoldTaskset(vf.Taskset[ProblemTask, FoolsgoldTasksetConfig]):
                 columns=problem.columns,
                 family=problem.family,
                 grade=problem.grade,
+                reference=problem.answer,
             )
             yield ProblemTask(data, config.task)
