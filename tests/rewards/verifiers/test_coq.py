@@ -68,6 +68,16 @@ def test_states_can_be_branched_from(session):
     assert session.finish(split).detail == "2 goals are left"
 
 
+def test_goals_are_told_of_every_branch(session):
+    """Coq gives the goals of two branches the same numbers, and then does not print the second one's."""
+    statement = "(p q : Prop) : p -> q -> p \\/ q"
+    state = taken(session, session.start(statement), "intros h1 h2.")
+    goals = [goal_line(taken(session, state, tactic).goals[0]) for tactic in ("left.", "right.", "left.")]
+    assert goals == ["h1: p, h2: q |- p", "h1: p, h2: q |- q", "h1: p, h2: q |- p"]
+    assert [taken(session, state, "left.", last).solved for last in ("exact h1.", "assumption.")] == [True, True]
+    assert session.start(statement) == session.start(statement)
+
+
 def test_reference_proofs_of_random_theorems(steps):
     """Also shows that tactics do in Coq what `environments.theorems` says they do: goals are the same, line by line."""
     for theorem in Theorems().theorems("test", 60, 3):

@@ -141,7 +141,7 @@ class CoqSession(ProofSession):
         self._id = 0
 
     def start(self, statement: str) -> State:
-        return self._state(statement, (), self._open(statement))
+        return self._state(statement, (), self._shown(self._open(statement)))
 
     def apply(self, state: State, tactic: str) -> State | Failure:
         refused = refusal(tactic, self._tactics)
@@ -151,11 +151,12 @@ class CoqSession(ProofSession):
         before = self._id
         try:
             reply = self._send(tactic)
+            if reply.id == before:
+                return _failure(reply.text)
+            self._path.append((tactic, before))
+            reply = self._shown(reply)
         except NoAnswer as error:
             return Failure("timeout", str(error))
-        if reply.id == before:
-            return _failure(reply.text)
-        self._path.append((tactic, before))
         return self._state(state.statement, (*state.script, tactic), reply)
 
     def finish(self, state: State) -> Verdict:
@@ -228,6 +229,13 @@ class CoqSession(ProofSession):
                 raise UserError(f"Coq has no module {module!r}; name modules of its library, such as Lia")
         self._send(f"Set Default Timeout {max(1, round(self._step_s))}.")
         self._base = self._id
+
+    def _shown(self, reply: _Reply) -> _Reply:
+        """A reply with its goals. Coq leaves them out where it thinks that they are those it printed last.
+
+        It goes by their numbers, and after going back the same numbers are given to other goals.
+        """
+        return reply if reply.text else self._send("Show.")
 
     def _send(self, sentence: str) -> _Reply:
         return self._read(sentence, self._step_s + _GRACE_S)
