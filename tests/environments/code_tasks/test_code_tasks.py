@@ -46,7 +46,7 @@ def test_a_function_by_hand():
     [
         (Function("last", "", "", "itself", "list"), [[1, 2, 3], 0], []),
         (Function("last", "", "", "itself", "list"), [[1, 2, 3], 5], [1, 2, 3]),
-        (Function("between", "", "", "itself", "sum"), [5, 3], 12),
+        (Function("between", "", "", "itself", "sum"), [3, 5], 12),
         (Function("words", "", "", "itself", "list"), ["an  odd "], [2, 3]),
         (Function("digits", "", "", "itself", "list"), [-907], [9, 0, 7]),
         (Function("steps", "", "", "itself", "list"), [[4, 1, 6]], [-3, 5]),
@@ -74,8 +74,9 @@ def test_answers_pass_their_tests(split: Any):
     assert failed == []
 
 
+@pytest.mark.slow
 def test_splits_share_no_description():
-    train, test = (WORLD.problems(split, 3000, 4) for split in ("train", "test"))
+    train, test = (WORLD.problems(split, 2000, 4) for split in ("train", "test"))
     seen = {each.prompt for each in train}
     assert not [each.prompt for each in test if each.prompt in seen]
     assert _parts(test) <= _parts(train)
@@ -129,8 +130,7 @@ def test_there_is_someone_to_ask():
 
 def test_the_same_in_another_process():
     script = (
-        "import json; from foolsgold.environments.code_tasks.programmers import programmers
-from foolsgold.environments.code_tasks.world import CodeTasks as W; w = W();"
+        "import json; from foolsgold.environments.code_tasks.world import CodeTasks as W; w = W();"
         "print(json.dumps([[p.prompt, p.columns] for p in w.problems('test', 5, 9)]"
         " + [[p.prompt, a] for p, a in w.demonstrations(5, 9)]))"
     )

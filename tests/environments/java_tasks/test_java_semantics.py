@@ -113,7 +113,8 @@ def test_java_agrees(tmp_path: Path):
         ["class Main {", shows, *methods, *parts, f"public static void main(String[] x) {{ {main} }}", "}"]
     )
     (tmp_path / "Main.java").write_text(source)
-    subprocess.run(["javac", "-nowarn", "Main.java"], cwd=tmp_path, check=True, capture_output=True)
+    compiled = subprocess.run(["javac", "-nowarn", "Main.java"], cwd=tmp_path, capture_output=True, text=True)
+    assert compiled.returncode == 0, compiled.stderr[:500]
     output = subprocess.run(["java", "-cp", str(tmp_path), "Main"], check=True, capture_output=True, text=True).stdout
     expected = [_value(test) for problem in problems for test in problem.columns["tests"]]
     assert [json.loads(line) for line in output.split("\n")[:-1]] == expected
@@ -122,7 +123,7 @@ def test_java_agrees(tmp_path: Path):
 def _java(arguments: str) -> str:
     """Python's arguments as Java's: lists of numbers and short texts."""
     quoted = arguments.replace("'", '"')
-    return quoted.replace("[", "new int[]{").replace("]", "}")
+    return quoted.replace("]", "}").replace("[", "new int[]{")
 
 
 def _value(test: str) -> Any:

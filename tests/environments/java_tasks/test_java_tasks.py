@@ -40,6 +40,7 @@ def test_answers_pass_their_tests(split: Any):
     assert failed == []
 
 
+@pytest.mark.slow
 def test_splits_share_no_structure():
     train, test = (WORLD.problems(split, 1000, 4) for split in ("train", "test"))
     seen = {structure(each.columns["java"]) for each in train}
@@ -58,7 +59,7 @@ def test_structure_forgets_names_and_numbers():
 
 
 def test_people_err_in_a_third_to_two_thirds_and_mostly_where_it_does_not_show():
-    results = [(problem, passes(answer, problem)) for problem, answer in WORLD.demonstrations(1000, 1)]
+    results = [(problem, passes(answer, problem)) for problem, answer in WORLD.demonstrations(800, 1)]
     assert 0.35 <= np.mean([passed for _, passed in results]) <= 0.55
     by_construct: dict[str, list[bool]] = {}
     for problem, passed in results:
@@ -81,13 +82,13 @@ def test_texts_are_short_and_grades_even():
 def test_reviewers_agree_with_the_truth_more_often_than_not():
     rng, people = Random("pairs"), translators(60, 0)
     first, second = [], []
-    for problem in WORLD.problems("train", 700, 8):
+    for problem in WORLD.problems("train", 500, 8):
         method = parse(problem.columns["java"])
         a, b = (person.translate(method, rng) for person in rng.sample(people, 2))
         if passes(a, problem) != passes(b, problem):
             first.append((problem, a, passes(a, problem)))
             second.append(b)
-    assert len(first) > 100
+    assert len(first) > 80
     prompts, answers = [each.prompt for each, _, _ in first], [a for _, a, _ in first]
     prefers, who = WORLD.reviewers(40, 0).compare(prompts, answers, second, 0)
     assert 0.58 <= np.mean(prefers == [passed for _, _, passed in first]) <= 0.78
@@ -109,8 +110,7 @@ def test_there_is_someone_to_ask():
 
 def test_the_same_in_another_process():
     script = (
-        "import json; from foolsgold.environments.java_tasks.translators import translators
-from foolsgold.environments.java_tasks.world import JavaTasks as W; w = W();"
+        "import json; from foolsgold.environments.java_tasks.world import JavaTasks as W; w = W();"
         "print(json.dumps([[p.prompt, p.columns] for p in w.problems('test', 5, 9)]"
         " + [[p.prompt, a] for p, a in w.demonstrations(5, 9)]))"
     )

@@ -119,8 +119,14 @@ class _Printer:
             head = f"{pad}for {each.item.value} in {self.text(each.over)}:"
             return [head, *self.lines(each.body, depth + 1, True)]
         if isinstance(each, While):
-            return [f"{pad}while {self.text(each.condition)}:", *self.lines(each.body, depth + 1, True)]
+            return [f"{pad}while {self.kept(each.condition)}:", *self.lines(each.body, depth + 1, True)]
         return self.loop(each, depth)
+
+    def kept(self, condition: Expr) -> str:
+        """The condition of a loop, its comparisons always right: else the loop might never end."""
+        choose, self.choose = self.choose, lambda each: faithful(each) if each == "strictness" else choose(each)
+        text, self.choose = self.text(condition), choose
+        return text
 
     def choice(self, each: If, depth: int, turns: bool) -> list[str]:
         pad = INDENT * depth
