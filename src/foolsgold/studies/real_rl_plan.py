@@ -71,7 +71,7 @@ class Plan:
             reward_steps=max(30, round(180 * part)),
             problems=1_500,
         )
-        every = max(1, steps // 10)
+        every = max(1, steps // 16)
         usual = Arm("verifier", "verifier", steps, every, partial=table.partial, learning_rate=table.learning_rate)
         return cls(minutes, problems, (usual, usual.paid_by("reviewers")))
 

@@ -19,8 +19,8 @@ def _java() -> tuple[ProblemWorld, Verifier]:
     from foolsgold.environments.java_tasks.world import JavaTasks
     from foolsgold.rewards.verifiers.java import JavaVerifier
 
-    # Its people know that sums of small numbers do not overflow.
-    return JavaTasks(), JavaVerifier(generated=8, largest=1000, limits=LIMITS)
+    # Its answers hold for numbers of two digits.
+    return JavaTasks(), JavaVerifier(generated=12, largest=99, limits=LIMITS)
 
 
 def _code() -> tuple[ProblemWorld, Verifier]:
