@@ -32,7 +32,7 @@ class JavaTasks:
         """`n` problems of the split's families.
 
         Columns: `java`, the method; `entry_point`, its name; and `tests`, assertions of what it returns. The answers
-        hold for numbers of two digits, beyond which sums that are never wrapped here could run over, too: a verifier
+        hold for numbers up to a thousand, beyond which sums that are never wrapped here could run over, too: a verifier
         that makes inputs of its own is to keep to those.
         """
         rng = Random(f"java {split} {seed}")
