@@ -126,6 +126,8 @@ def taught(pipeline: CodingPipeline, arm: Arm, here: Path, tick: Callable[[int, 
         )
         return policy, 0
     rows = pipeline.more_of_people() if arm.teaching == "people" else learned_from(arm.teaching, pipeline.traces())
+    if not rows:
+        return policy, 0  # nothing was solved, nothing is learned
     loop = decaying_loop(arm.steps, plan.imitation_rate, plan.seed + 6)
     imitation = SFTSettings(loop, plan.imitation_batch, length_grouped=True)
     sft(policy, pipeline.encoded(rows), imitation, here / "policy", lambda step, _: tick(step, arm.steps))

@@ -124,6 +124,11 @@ def _ratio(name: str, hits: np.ndarray, of: np.ndarray) -> Figure:
     return Figure(name, float(hits.sum() / max(of.sum(), 1)), low, high, int(of.sum()), "%")
 
 
+def _fooled(name: str, rounds: Rounds) -> Figure:
+    hits = gaming(rounds)
+    return _ratio(name, hits, np.ones(len(hits), np.int64))
+
+
 SHOWS_ROUNDS = (
     "Held-out problems, of kinds that training never showed, whose current body passes all tests, by round: left the "
     "finetuned policy with the failure read, with another problem's failure in its place, and with tries that read "
@@ -159,9 +164,9 @@ def story(measured: Measured, plan: CodingPlan) -> list[str]:
         "the failure of another problem with the same arguments in place of its own; and no reading at all, each try "
         "anew.",
         f"Traces. The policy played {len(measured.traces):,} episodes of up to {plan.turns} turns on training "
-        f"problems; in {100 * solved:.0f} % the visible tests passed. Copies of it then learned the turns of solved traces "
-        "(visible or hidden tests choosing), or only the bodies that passed, also as answers to the first prompt, or "
-        "more of what people do, in as many steps.",
+        f"problems; in {100 * solved:.0f} % the visible tests passed. Copies of it then learned the turns of solved "
+        "traces (visible or hidden tests choosing), or only the bodies that passed, also as answers to the first "
+        "prompt, or more of what people do, in as many steps.",
         f"RL over turns. {plan.rl_steps} steps of GRPO, {plan.rl_problems} problems by {plan.rl_samples} episodes, "
         "paid 1 where the visible tests pass in the end, no price on KL: as many episodes on the same problems.",
         f"Measured on {plan.test_problems} held-out problems by {plan.test_samples} episodes. Solved means that the "
