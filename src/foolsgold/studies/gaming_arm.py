@@ -72,7 +72,7 @@ class Trial:
     @property
     def setting(self) -> str:
         """Defences are compared on runs of one setting, that of the first run."""
-        return f"{self.raters}-{self.layers}-{self.method}"
+        return f"{self.raters}-{self.layers}-{self.method}-{self.learning_rate:g}"
 
     @property
     def fits(self) -> list[RewardFit]:

@@ -68,7 +68,8 @@ class Measured:
 
     @cached_property
     def defences(self) -> dict[tuple[int, str], Kept]:
-        """By number of comparisons and name; "none" first."""
+        """By number of comparisons and name, "none" first; of the runs of the first one's setting, so those of another
+        learning rate serve the alarms alone."""
         found: dict[tuple[int, str], list[TrialResult]] = {}
         for result in self.results:
             trial = result.trial
