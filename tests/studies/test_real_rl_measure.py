@@ -80,9 +80,9 @@ def test_the_verdict(real, vibe, answer):
     verdict = judge(measured(real, vibe))
     assert verdict.answer == answer
     figures = {each.name: each.value for each in verdict.figures}
-    assert figures["RL on the verifier: end less start"] == pytest.approx(real[-1] - real[0], abs=0.01)
-    assert figures["RL on the reward model: end less middle"] == pytest.approx(vibe[-1] - vibe[2], abs=0.01)
-    assert figures["the verifier's lead at the end"] == pytest.approx(real[-1] - vibe[-1], abs=0.01)
+    assert figures["RL on the verifier: end less start"] == pytest.approx(100 * (real[-1] - real[0]), abs=1)
+    assert figures["RL on the reward model: end less middle"] == pytest.approx(100 * (vibe[-1] - vibe[2]), abs=1)
+    assert figures["the verifier's lead at the end"] == pytest.approx(100 * (real[-1] - vibe[-1]), abs=1)
     assert figures["its proxy, end less start"] == pytest.approx(4, abs=0.01)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from foolsgold.audit.drawing import Curve, Panel, curves_svg
@@ -20,6 +22,7 @@ CLAIM = (
     "With a reward that cannot be fooled RL keeps improving, as in AlphaGo; with a vibe, which is all that RLHF has, "
     "it stalls or falls."
 )
+_EMPTY_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
 TASKS = {
     "java": "translate a method from Java to Python; both are run on generated inputs, and must do the same",
     "code": "write a Python function; it must pass tests that nobody sees",
@@ -31,9 +34,9 @@ TASKS = {
 def judge(measured: Measured) -> Verdict:
     """Hold the claim against the figures."""
     real, vibe = measured.on_verifier, measured.on_reviewers
-    gain, fall, late = (_of(f"RL on the verifier: {name}", each) for name, each in _moves(real))
-    vibe_gain, vibe_fall, vibe_late = (_of(f"RL on the reward model: {name}", each) for name, each in _moves(vibe))
-    lead = _of("the verifier's lead at the end", measured.lead)
+    gain, fall, late = (_points(f"RL on the verifier: {name}", each) for name, each in _moves(real))
+    vibe_gain, vibe_fall, vibe_late = (_points(f"RL on the reward model: {name}", each) for name, each in _moves(vibe))
+    lead = _points("the verifier's lead at the end", measured.lead)
     improves = above(gain, 0) and not below(fall, 0)
     stalls = not above(vibe_late, 0) or below(vibe_fall, 0)
     answer: Answer = "fails"
@@ -64,16 +67,16 @@ def judge(measured: Measured) -> Verdict:
             vibe_fall,
             lead,
             _of("its proxy, end less start", Course.of(measured.reviewers.proxy).gain, "SD"),
-            _of("greedy answers: verifier, end less start", Course.of(measured.verifier.greedy).gain),
-            _of("greedy answers: reward model, end less start", Course.of(measured.reviewers.greedy).gain),
-            _of("training families: verifier, end less start", Course.of(measured.verifier.train).gain),
-            _of("training families: reward model, end less start", Course.of(measured.reviewers.train).gain),
+            _points("greedy answers: verifier, end less start", Course.of(measured.verifier.greedy).gain),
+            _points("greedy answers: reward model, end less start", Course.of(measured.reviewers.greedy).gain),
+            _points("training families: verifier, end less start", Course.of(measured.verifier.train).gain),
+            _points("training families: reward model, end less start", Course.of(measured.reviewers.train).gain),
             mean(
                 f"majority of the start's {measured.start.passed.shape[1]} answers",
                 majority_passes(measured.start),
                 "%",
             ),
-            _of("RL on the verifier less that majority", measured.sharpened, note=sharper),
+            _points("RL on the verifier less that majority", measured.sharpened, sharper),
             mean(
                 f"any of the start's {measured.start.passed.shape[1]} answers", pass_at(measured.start)[1][:, -1], "%"
             ),
@@ -88,9 +91,15 @@ def _moves(course: Course) -> list[tuple[str, Difference]]:
     return [("end less start", course.gain), ("end less peak", course.fall), ("end less middle", course.late)]
 
 
-def _of(name: str, found: Difference, unit: str = "%", note: str = "") -> Figure:
+def _of(name: str, found: Difference, unit: str = "%") -> Figure:
     """A mean over problems."""
-    return Figure(name, found.mean, *found.interval, found.n, unit, note)
+    return Figure(name, found.mean, *found.interval, found.n, unit)
+
+
+def _points(name: str, found: Difference, note: str = "") -> Figure:
+    """A difference of two pass rates."""
+    low, high = found.interval
+    return Figure(name, 100 * found.mean, 100 * low, 100 * high, found.n, "points", note)
 
 
 def _accuracy(name: str, value: float, n: int) -> Figure:
@@ -236,13 +245,9 @@ def _pass_cell(pool: PoolOfAnswers, inside: np.ndarray) -> str:
 def loved(measured: Measured) -> CodeQuotes:
     """Answers that the reward model likes best of those that the verifier rejects."""
     evaluations = measured.reviewers.evaluations
-    places = sorted({0, len(evaluations) // 2, len(evaluations) - 1})
-    quotes = [
-        _quote(each, evaluations[place].step)
-        for place in places
-        for each in evaluations[place].loved[: place // 2 + 2][:3]
-    ]
-    intro = "At the start, halfway and at the end of RL on the reward model: what it scores highest and does not pass."
+    places = sorted({0, 1, len(evaluations) // 2, len(evaluations) - 1})
+    quotes = [_quote(each, evaluations[place].step) for place in places for each in evaluations[place].loved[:2]]
+    intro = "On the way of RL on the reward model: what it scores highest of what does not pass."
     return CodeQuotes("Loved by the reward model, rejected by the verifier", quotes, intro)
 
 
@@ -263,4 +268,5 @@ def fixed(measured: Measured) -> CodeQuotes:
 
 def _quote(each: Shown, step: int) -> Quote:
     facts = {"step": f"{step}", "verifier": each.outcome, "reward model": f"{each.proxy:+.1f} SD"}
-    return Quote(each.prompt.strip(), each.text[:600].rstrip(), facts, each.detail[:160])
+    text = _EMPTY_LINES.sub("\n…\n", each.text[:600].rstrip())
+    return Quote(each.prompt.strip(), text, facts, each.detail[:160])
