@@ -127,6 +127,10 @@ def edited(text: str, material: Material, most_words: int, rng: Random) -> str:
     return "\n".join([" ".join(line) for line in kept]).strip()
 
 
+def _edited(row: int, text: str, material: Material, most_words: int, rng: Random) -> str:
+    return edited(text, material, most_words, rng)
+
+
 def _read(text: str) -> Lines:
     return [line.split() for line in text.split("\n")]
 
@@ -191,6 +195,7 @@ def evolve(
     settings: EvolutionSettings,
     seed: int,
     report: Callable[[], None] = lambda: None,
+    edit: Callable[[int, str, Material, int, Random], str] = _edited,
 ) -> list[list[Bred]]:
     """Breed texts that `score` likes, for each of P prompts: the best of parents and children live on (mu + lambda).
 
@@ -201,6 +206,7 @@ def evolve(
       prompts: `[P]`, their words.
       starts: `[P][>= 1]`, samples with their scores.
       report: is told of each generation.
+      edit: `edited`, told the number of the prompt first; another one for answers that are more than words in lines.
 
     Returns: `[P]` lists, best first, of `settings.population` texts at most.
     """
@@ -218,7 +224,7 @@ def evolve(
             for _ in range(settings.children):
                 parent = population[min(rng.randrange(len(population)), rng.randrange(len(population)))]
                 rows.append(row)
-                children.append((edited(parent.text, material, most_words[row], rng), parent.parent))
+                children.append((edit(row, parent.text, material, most_words[row], rng), parent.parent))
         scores = score(rows, [text for text, _ in children])
         for row, (text, start), found in zip(rows, children, scores.tolist(), strict=True):
             living[row].append(Bred(text, found, start))
