@@ -19,7 +19,7 @@ def _java() -> tuple[ProblemWorld, Verifier]:
     from foolsgold.environments.java_tasks.world import JavaTasks
     from foolsgold.rewards.verifiers.java import JavaVerifier
 
-    # Its answers hold for numbers of two digits.
+    # Its answers hold for small numbers, whose sums do not overflow.
     return JavaTasks(), JavaVerifier(generated=12, largest=99, limits=LIMITS)
 
 
