@@ -20,7 +20,7 @@ from foolsgold.objectives.schedules import constant
 from foolsgold.policies.decoder import Decoder
 from foolsgold.rewards.verifiers.coding_loop import CodingLoop
 from foolsgold.studies.coding_pipeline import CodingPipeline
-from foolsgold.studies.coding_plan import Arm, CodingPlan
+from foolsgold.studies.coding_plan import Arm, CodingPlan, Teaching
 from foolsgold.studies.coding_tests import TestsWritten, tests_written
 from foolsgold.studies.coding_traces import learned_from, trace
 from foolsgold.studies.kept_models import decaying_loop
@@ -36,6 +36,14 @@ from foolsgold.training.turn_gradient import TurnGradientSettings, train_on_turn
 
 Mode = Literal["read", "other", "none", "own"]
 """How the loop is played: three kinds of feedback on given tests; and the failure read of tests of one's own."""
+
+
+MODES: dict[Teaching, tuple[Mode, ...]] = {
+    "nothing": ("read", "none", "other", "own"),
+    "traces": ("read", "none", "other"),
+    "rl": ("read", "none", "other"),
+}
+"""What is measured of an arm; of others the loop alone."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +106,7 @@ def run_arm(plan: CodingPlan, arm: Arm, folder: Path, created: datetime) -> Path
         with Stages(quiet=True) as stages:
             pipeline = CodingPipeline(plan, folder, stages)
             policy, rows = taught(pipeline, arm, here, ticking(here)("RL"))
-            modes: tuple[Mode, ...] = ("read", "none", "other") + (("own",) if arm.teaching == "nothing" else ())
-            _measured(pipeline, arm, frozen_copy(policy), rows, modes, here).write(result)
+            _measured(pipeline, arm, frozen_copy(policy), rows, here).write(result)
     return result
 
 
@@ -134,13 +141,11 @@ def taught(pipeline: CodingPipeline, arm: Arm, here: Path, tick: Callable[[int, 
     return policy, len(rows)
 
 
-def _measured(
-    pipeline: CodingPipeline, arm: Arm, policy: Decoder, rows: int, modes: tuple[Mode, ...], here: Path
-) -> ArmResult:
+def _measured(pipeline: CodingPipeline, arm: Arm, policy: Decoder, rows: int, here: Path) -> ArmResult:
     plan, problems = pipeline.plan, pipeline.tested
     rounds, tests = dict[Mode, Rounds](), None
     known = pipeline.loop()  # remembers what was run in any mode
-    for mode in modes:
+    for mode in MODES.get(arm.teaching, ("read",)):
         loop = pipeline.loop("read" if mode == "own" else mode, own_tests=mode == "own", like=known)
         settings = TurnSettings(plan.rounds + loop.own_tests, plan.test_samples, pipeline.sampling)
         # The same random numbers in the first turn of all modes that begin with the same prompt.

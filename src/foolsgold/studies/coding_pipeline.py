@@ -32,7 +32,7 @@ from foolsgold.training.rollouts import derived_seed, frozen_copy
 from foolsgold.training.sft import SFTSettings, sft
 
 TOKENIZER_TEXTS = 4_000
-AT_ONCE = 16
+AT_ONCE = 32
 """Problems played side by side."""
 
 

@@ -94,7 +94,7 @@ class CodingPlan:
             attempts=max(400, 16 * steps),
             run_attempts=max(100, min(12_000, 5 * steps)),
             rl_steps=max(2, round(minutes * STEPS_A_MINUTE["rl"])),
-            test_problems=max(20, round(250 * part)),
+            test_problems=max(20, round(200 * part)),
         )
 
     @classmethod
@@ -106,5 +106,5 @@ class CodingPlan:
         return asdict(self)
 
 
-STEPS_A_MINUTE = {"finetuning": 110, "rl": 6}
+STEPS_A_MINUTE = {"finetuning": 110, "rl": 4}
 """Of the run, on two quiet cores (AMD EPYC, Zen 5)."""

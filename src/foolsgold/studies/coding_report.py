@@ -205,8 +205,8 @@ def taught(measured: Measured) -> Comparison:
                 words,
                 _mean_cell(read.solved[:, 0]),
                 _mean_cell(read.solved[:, -1]),
-                _difference_cell(measured.beyond_retry(arm)),
-                _difference_cell(measured.of_reading(arm)),
+                _difference_cell(measured.beyond_retry(arm)) if "none" in result.rounds else "–",
+                _difference_cell(measured.of_reading(arm)) if "other" in result.rounds else "–",
                 _share_cell(gaming(read)),
             ]
         )
