@@ -38,6 +38,17 @@ class Loops:
             for family, drawn in _drawn("train", n, seed)
         ]
 
+    def second_opinions(self, n: int, seed: int) -> list[tuple[Problem, str, str]]:
+        """As `demonstrations`, each with another worker's annotation, who was not told what is wrong with the first
+        one but does not repeat it; fewer where workers agree."""
+        workers, rng = founded(WORKERS, seed=0), Random(f"loop opinions {seed}")
+        asked = []
+        for family, drawn in _drawn("train", n, seed):
+            first, second = (rng.choice(workers).answer(drawn, rng) for _ in range(2))
+            if first != second:
+                asked.append((_problem(family, drawn), first, second))
+        return asked
+
     def reviewers(self, n: int, seed: int) -> LoopReviewers:
         """`n` people who compare invariants by their looks."""
         return LoopReviewers.founded(n, seed)

@@ -81,14 +81,24 @@ class ProgramTask:
         return sum(len(trace.visits) for trace in self.traces)
 
     def refuted(self, invariants: Sequence[Term]) -> str:
-        holds = [compiled(invariant) for invariant in invariants]
-        for trace in self.traces:
-            for visit in trace.visits:
-                if not holds[visit.loop](visit.state):
-                    return f"a run comes to {state_text(visit.state)}: invariant does not hold"
-            if trace.end == "failed":
-                return f"a run comes to {state_text(trace.state)}: assertion does not hold"
-        return ""
+        return refuted_by(invariants, self.traces)
+
+
+def refuted_by(invariants: Sequence[Term], traces: Sequence[Trace]) -> str:
+    """A state of plain runs in which an invariant, or the assertion, is false, in one line; empty where there is none.
+
+    Args:
+      invariants: one a loop.
+      traces: runs of the program.
+    """
+    holds = [compiled(invariant) for invariant in invariants]
+    for trace in traces:
+        for visit in trace.visits:
+            if not holds[visit.loop](visit.state):
+                return f"a run comes to {state_text(visit.state)}: invariant does not hold"
+        if trace.end == "failed":
+            return f"a run comes to {state_text(trace.state)}: assertion does not hold"
+    return ""
 
 
 @dataclass(frozen=True)
