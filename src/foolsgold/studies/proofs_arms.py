@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from foolsgold.errors import UserError
 from foolsgold.files import write_text
 from foolsgold.objectives.schedules import constant
 from foolsgold.policies.decoder import Decoder
@@ -146,10 +145,9 @@ def iterate(pipeline: ProofsPipeline, session: ProofSession, budget: Spent, tick
                 if statement not in proofs or len(proof) < len(proofs[statement])
             }
             steps = list(dict.fromkeys((prompt, action) for proof in proofs.values() for prompt, action in proof))
-            if not steps:
-                raise UserError("search proves no theorem; give the run more --minutes, so that it learns more first")
-            rows = encode_pairs(pipeline.tokenizer, *zip(*steps, strict=True))
-            _learn(pipeline, policy, rows, budget.rows // plan.rounds, f"expert-{number + 1}", 5 + number)
+            if steps:
+                rows = encode_pairs(pipeline.tokenizer, *zip(*steps, strict=True))
+                _learn(pipeline, policy, rows, budget.rows // plan.rounds, f"expert-{number + 1}", 5 + number)
             tick(number + 1, plan.rounds)
         return policy
 

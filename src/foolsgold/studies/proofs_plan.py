@@ -23,7 +23,7 @@ class Table:
     """Expansions of a search of a held-out theorem at most."""
 
 
-TABLE: dict[Tool, Table] = {"coq": Table(2.0, 256), "lean": Table(16.0, 64)}
+TABLE: dict[Tool, Table] = {"coq": Table(3.0, 128), "lean": Table(20.0, 64)}
 """Lean as WebAssembly takes some 50 times as long for a tactic."""
 
 
@@ -75,13 +75,13 @@ class Plan:
             minutes=minutes,
             seed=seed,
             tool=tool,
-            students=max(100, round(1_500 * part)),
-            finetuning_steps=max(50, round(500 * part)),
+            students=max(400, round(1_500 * part)),  # with less, the start proves nothing, and RL has nothing to pay
+            finetuning_steps=max(300, round(500 * part)),
             train=max(40, round(400 * part)),
-            test=GRADES * max(3, round(24 * part)),
+            test=GRADES * max(3, round(20 * part)),
             rl_steps=max(4, round(RL_SHARE * 60 * minutes / TABLE[tool].rl_s)),
             tries=8 if part < 1 else 16,
-            expansions=min(TABLE[tool].largest, max(16, round(256 * part))),
+            expansions=min(TABLE[tool].largest if minutes < 20 else 256, max(16, round(256 * part))),
         )
 
     @classmethod
