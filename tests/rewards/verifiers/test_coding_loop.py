@@ -158,7 +158,7 @@ def test_with_no_test_only_a_function_is_asked_for():
         ("f(1) == 1", None),
         ("assert f(1) == 1; import os", None),
         ("assert f(" + "[" * 150 + ") == 1", None),
-        ("assert f(1) == '" + "x" * 300 + "'", None),
+        ("assert f(1) == '" + "x" * 1_000 + "'", None),
         ("", None),
     ],
 )
@@ -182,6 +182,7 @@ def test_long_values_are_cut():
     line = failure_line(SUM, Check((list(range(40)),), 0), Returned("y" * 500))
     assert len(line) < 100
     assert line.endswith("not 0")
+    assert failure_line(SUM, Check(([],), 0), Returned(raised="a\nb" * 50)).count("\n") == 0
 
 
 def test_what_cannot_be_read_as_a_test_of_the_problem_is_refused():

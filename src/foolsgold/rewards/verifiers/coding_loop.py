@@ -25,7 +25,7 @@ each turn tries anew."""
 
 SHOWN = 36
 """Characters of arguments or a value that a failure quotes."""
-LONGEST_TEST = 200
+LONGEST_TEST = 1_000
 """Characters of a test that is read."""
 MOST_TESTS = 3
 """Tests of one's own that count."""
@@ -255,7 +255,10 @@ def failure_line(problem: Problem, check: Check, returned: Returned) -> str:
     call = f"{problem.columns['entry_point']}({', '.join(map(_brief, check.arguments))})"
     if returned.timeout:
         return f"{call} took too long"
-    came = f"raised {returned.raised[:SHOWN]}" if returned.raised else f"gave {_brief(returned.value)}"
+    # The class of an exception is named by who wrote the function.
+    came = (
+        f"raised {' '.join(returned.raised.split())[:SHOWN]}" if returned.raised else f"gave {_brief(returned.value)}"
+    )
     return f"{call} {came}, not {_brief(check.expected)}"
 
 
