@@ -46,7 +46,7 @@ examples:
   foolsgold generate --model runs/sft-…/model --prompt "Write a poem about paperclips."
   foolsgold audit runs/rl-…
   foolsgold tasks --world java --out java.jsonl
-  foolsgold train rl --model runs/sft-…/model --data java.jsonl --reward verifier:java
+  foolsgold train rl --model runs/sft-…/model --prompts java.jsonl --reward verifier:java
 """
 
 

@@ -22,8 +22,8 @@ class TasksCommand:
       foolsgold tasks --world java --split test --n 200 --out java-test.jsonl
       foolsgold tasks --world code --n 20000 --demonstrations --out pairs.jsonl
       foolsgold tasks --taskset my-taskset --out tasks.jsonl
-      foolsgold train rl --model MODEL --data java.jsonl --reward verifier:java
-      foolsgold train rl --model MODEL --data tasks.jsonl --reward taskset:my-taskset
+      foolsgold train rl --model MODEL --prompts java.jsonl --reward verifier:java
+      foolsgold train rl --model MODEL --prompts tasks.jsonl --reward taskset:my-taskset
     """
 
     out: str
