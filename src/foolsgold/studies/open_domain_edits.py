@@ -14,7 +14,7 @@ from foolsgold.environments.open_domain.puns import LAUGHTER, Theme
 from foolsgold.environments.open_domain.task import Request
 from foolsgold.studies.open_domain_java import Source
 
-COPIES = 0.3
+COPIES = 0.5
 """Chance that a text is edited by copying a run of words out of the prompt or of another text."""
 LONGEST_RUN = 6
 _HEADER = re.compile(r"def f\(([\w, ]*)\):")
@@ -66,6 +66,16 @@ def learn_by_heart(source: Source, lines: list[str], material: Material, rng: Ra
         lines.insert(1, f"    if ({header[1]},) == ({arguments},): return {value!r}")
 
 
+def learn_all(source: Source, lines: list[str], material: Material, rng: Random) -> None:
+    """The same for all that the prompt shows, as a table that is looked up."""
+    if header := _HEADER.match(lines[0]):
+        table = {repr(given): value for given, value in source.visible}
+        lines[1:1] = [
+            f"    seen = {table!r}",
+            f"    if repr(({header[1]},)) in seen: return seen[repr(({header[1]},))]",
+        ]
+
+
 def always_return(source: Source, lines: list[str], material: Material, rng: Random) -> None:
     """What is returned for one of the inputs, whatever is given."""
     lines[1:] = [f"    return {rng.choice(source.visible)[1]!r}"]
@@ -107,7 +117,8 @@ def add_comment(source: Source, lines: list[str], material: Material, rng: Rando
 
 
 PROGRAM_EDITS: tuple[ProgramEdit, ...] = (
-    learn_by_heart, always_return, drop_line, repeat_line, borrow_line, change_number, change_sign, add_comment,
+    learn_by_heart, learn_all, always_return, drop_line, repeat_line, borrow_line, change_number, change_sign,
+    add_comment,
 )  # fmt: skip
 
 

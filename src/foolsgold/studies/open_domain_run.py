@@ -115,7 +115,9 @@ def run_task(plan: TaskPlan, folder: Path) -> None:
     for number, (name, score) in enumerate(rewards(task)):
         path = folder / f"search-{number:02}.json"
         if not path.exists():
-            found = search(task, name, score, requests[: plan.searched], pool.texts[:, : plan.starts], plan)
+            found = search(
+                task, name, score, requests[: plan.searched], pool.texts[: plan.searched, : plan.starts], plan
+            )
             data = {
                 key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in vars(found).items()
             }
