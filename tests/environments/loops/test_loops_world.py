@@ -92,3 +92,11 @@ def test_preferences_follow_liking():
     assert set(who) == set(range(20))
     with pytest.raises(UserError, match="at least one"):
         LoopReviewers.founded(0, seed=0)
+
+
+def test_second_opinions_differ_from_the_first_and_are_to_the_same_program():
+    asked = WORLD.second_opinions(400, seed=2)
+    assert 100 < len(asked) < 400
+    assert all(first != second for _, first, second in asked)
+    assert all(problem.family in FAMILIES["train"] for problem, _, _ in asked)
+    assert asked == WORLD.second_opinions(400, seed=2)
