@@ -47,7 +47,7 @@ _SELECTOR = re.compile(r"^(?:\d+|all|par|!)\s*:\s*")
 _COMBINING = re.compile(r";|\b(?:by|using|with)\b|\$|:=|%")
 """What lets one sentence hold several tactics or reach beyond the goal; `STEPS` alone allows none of it."""
 
-_PROMPT = re.compile(r"<prompt>(\w+) < (\d+) \|[^|]*\| \d+ < </prompt>$")
+_PROMPT = re.compile(r"<prompt>(\w+) < (\d+) \|[^|]*\| \d+ < </prompt>")
 _INFORMATION = re.compile(r"<infomsg>.*?</infomsg>", re.DOTALL)
 _BULLET = re.compile(r"\s*([-+*]+|[{}])")
 _WORD = re.compile(r"[A-Za-z_][\w']*")
@@ -147,10 +147,8 @@ class CoqSession(ProofSession):
         refused = refusal(tactic, self._tactics)
         if refused is not None:
             return refused
-        self._go_to(state)
-        before = self._id
         try:
-            reply = self._send(tactic)
+            before, reply = self._go_to(state, tactic)
             if reply.id == before:
                 return _failure(reply.text)
             self._path.append((tactic, before))
@@ -164,12 +162,14 @@ class CoqSession(ProofSession):
         if not state.solved:
             left = f"{len(state.goals)} goals are left" if len(state.goals) > 1 else "a goal is left"
             return self.verdict("wrong", left, state.statement, script)
-        self._go_to(state)
         assumptions = ""
         try:
             # Coq reads proofs of its library from disk for this. One that a time limit cuts short counts as an axiom.
             for command in ("Qed.", "Unset Default Timeout.", f"Print Assumptions {_NAME}."):
-                before, reply = self._id, self._read(command, _LONG_S)
+                if command == "Qed.":
+                    before, reply = self._go_to(state, command, _LONG_S)
+                else:
+                    before, reply = self._id, self._read(command, _LONG_S)
                 if reply.id == before or reply.theorem != "Coq":
                     failure = _failure(reply.text)
                     return self.verdict(failure.outcome, failure.detail, state.statement, script)
@@ -241,20 +241,35 @@ class CoqSession(ProofSession):
         return self._read(sentence, self._step_s + _GRACE_S)
 
     def _read(self, sentence: str, limit_s: float) -> _Reply:
+        return self._read_all([sentence], limit_s)[0]
+
+    def _read_all(self, sentences: Sequence[str], limit_s: float) -> list[_Reply]:
+        """Replies to sentences that are sent together: it is the way there and back that takes time, not the proof."""
         assert self._process is not None
+        count = len(sentences)
         try:
-            answer = self._process.ask(sentence, lambda said: said.endswith(b"</prompt>"), limit_s)
+            answer = self._process.ask(
+                "\n".join(sentences),
+                lambda said: said.endswith(b"</prompt>") and said.count(b"<prompt>") >= count,
+                limit_s,
+            )
         except NoAnswer:
             self.close()
             raise
-        prompt = _PROMPT.search(answer)
-        if prompt is None or answer.count("<prompt>") != 1:
+        *said, rest = _PROMPT.split(answer)  # what is said, the theorem and the number, again and again
+        if rest or len(said) != 3 * count or answer.count("<prompt>") != count:
             self.close()
-            raise NoAnswer("coqtop answered with more than one prompt")
-        self._id = int(prompt[2])
-        return _Reply(_INFORMATION.sub("", answer[: prompt.start()]).strip(), prompt[1], self._id)
+            raise NoAnswer("coqtop answered with more prompts than it was asked")
+        self._id = int(said[-1])
+        parts = zip(said[::3], said[1::3], said[2::3], strict=True)
+        return [_Reply(_INFORMATION.sub("", text).strip(), theorem, int(number)) for text, theorem, number in parts]
 
-    def _go_to(self, state: State) -> None:
+    def _go_to(self, state: State, sentence: str, limit_s: float = 0.0) -> tuple[int, _Reply]:
+        """Go back to a state and on with a sentence: the number of the state, and the reply to the sentence.
+
+        Args:
+          limit_s: for the sentence; 0 for that of a tactic.
+        """
         if self._process is None or self._statement != state.statement:
             self._open(state.statement)
         common = 0
@@ -262,16 +277,19 @@ class CoqSession(ProofSession):
             if done != wanted:
                 break
             common += 1
-        try:
-            if common < len(self._path):
-                self._send(f"BackTo {self._path[common][1]}.")
-                del self._path[common:]
-            for tactic in state.script[common:]:
-                before = self._id
-                self._send(tactic)
-                self._path.append((tactic, before))
-        except NoAnswer as error:
-            raise VerifierFailure(f"coqtop did not take again what it had taken before: {error}") from error
+        before = self._path[common][1] if common < len(self._path) else self._id
+        back = [f"BackTo {before}."] if before != self._id else []
+        again = state.script[common:]
+        seconds = self._step_s * len(again) + _GRACE_S + (limit_s or self._step_s)
+        replies = self._read_all([*back, *again, sentence], seconds)[len(back) :]
+        del self._path[common:]
+        for tactic, reply in zip(again, replies, strict=False):
+            if reply.id == before:
+                self.close()
+                raise VerifierFailure(f"coqtop did not take again what it had taken before: {reply.text[:200]}")
+            self._path.append((tactic, before))
+            before = reply.id
+        return before, replies[-1]
 
     def _state(self, statement: str, script: tuple[str, ...], reply: _Reply) -> State:
         return State(statement, script, _goals(reply.text), reply.text == "No more goals.")
