@@ -10,7 +10,7 @@ import pytest
 from foolsgold.environments.open_domain import jokes
 from foolsgold.environments.open_domain.jokes import Jokes, both_senses, formula, laughter, likeness, liking, surprise
 from foolsgold.environments.open_domain.listener import gold, grammar, heard
-from foolsgold.environments.open_domain.puns import KNOWN_JOKES, Theme, joke, known_jokes, puns
+from foolsgold.environments.open_domain.puns import CHARACTERS, KNOWN_JOKES, Theme, joke, known_jokes, puns
 
 BANK = next(pun for pun in puns() if pun.word == "bank")
 THEME = Theme("farmer", BANK)
@@ -36,10 +36,8 @@ def test_gold_by_hand(text, expected):
 
 def test_a_joke_that_everybody_knows_is_no_joke():
     known = known_jokes()[0]
-    who, pun = next(
-        (each, pun) for pun in puns() for each in ("farmer", "doctor", "teacher", "sailor", "baker", "lawyer", "painter",
-                                                   "soldier") if each in known and known.rstrip(".").endswith(pun.word)
-    )  # fmt: skip
+    who = next(each for each in CHARACTERS if each in known)
+    pun = next(each for each in puns() if known.endswith(f"{each.word}."))
     assert heard(known) == 1.0
     assert gold(Theme(who, pun), known) == 0.0
     assert heard(GOOD) < 0.75
@@ -69,7 +67,11 @@ def test_rewards_by_hand():
 
 
 def test_the_classifier_and_the_surprise_tell_what_they_are_made_for():
-    assert jokes.classified(THEME, GOOD) > 0 > jokes.classified(THEME, "The farmer put the loan near the cash and went home.")
+    assert (
+        jokes.classified(THEME, GOOD)
+        > 0
+        > jokes.classified(THEME, "The farmer put the loan near the cash and went home.")
+    )
     assert surprise(THEME, "the the bank bank") > surprise(THEME, GOOD)
 
 
