@@ -62,6 +62,13 @@ TOOLS = (
         "verifier:lean",
         "foolsgold tools --install lean",
     ),
+    Tool("Dafny", lambda: shutil.which("dafny"), "verifier:dafny", "apt install dafny"),
+    Tool(
+        "Frama-C",
+        lambda: shutil.which("frama-c") and shutil.which("why3"),
+        "verifier:frama-c",
+        "apt install frama-c-base why3 z3 cvc4",
+    ),
     Tool("z3", _package("z3"), "verifier:annotations", "pip install foolsgold[verifiers]"),
     Tool("math-verify", _package("math_verify"), "verifier:maths", "pip install foolsgold[verifiers]"),
     Tool("verifiers", _package("verifiers"), "taskset:NAME", "pip install foolsgold[tasksets]"),

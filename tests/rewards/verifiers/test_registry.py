@@ -13,7 +13,7 @@ from foolsgold.rewards.verifiers.registry import VERIFIERS, load_verifier_reward
 @pytest.mark.parametrize("name", VERIFIERS)
 def test_each_verifier_is_where_its_name_says(name):
     """Without making it: that may need tools which are not installed."""
-    module = importlib.import_module(f"foolsgold.rewards.verifiers.{name}")
+    module = importlib.import_module(f"foolsgold.rewards.verifiers.{name.replace('-', '_')}")
     assert callable(getattr(module, VERIFIERS[name]).verdicts)
 
 

@@ -17,11 +17,13 @@ VERIFIERS = {
     "annotations": "AnnotationsVerifier",
     "code": "CodeVerifier",
     "coq": "CoqVerifier",
+    "dafny": "DafnyVerifier",
+    "frama-c": "FramaCVerifier",
     "java": "JavaVerifier",
     "lean": "LeanVerifier",
     "maths": "MathsVerifier",
 }
-"""Name to class, which lies in the module of this name and is imported when it is asked for."""
+"""Name to class, which lies in the module of this name, with _ for -, and is imported when it is asked for."""
 
 
 def load_verifier(name: str, **settings: Any) -> Verifier:
@@ -57,4 +59,4 @@ def load_verifier_reward(place: str) -> VerifierReward:
 def _class(name: str) -> Any:
     if name not in VERIFIERS:
         raise UserError(f"there is no verifier {name!r}; choose one of: {', '.join(VERIFIERS)}")
-    return getattr(importlib.import_module(f"foolsgold.rewards.verifiers.{name}"), VERIFIERS[name])
+    return getattr(importlib.import_module(f"foolsgold.rewards.verifiers.{name.replace('-', '_')}"), VERIFIERS[name])
