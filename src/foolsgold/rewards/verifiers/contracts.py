@@ -1,4 +1,4 @@
-"""Programs whose contracts are frozen: the answer is the task's program with annotations added, and an engine proves it.
+"""Programs with frozen contracts: the answer is the task's program with annotations added, and an engine proves it.
 
 An answer is cut into tokens, comments left out; without what it adds it must be the task's program token by token, and
 it may add only what is itself proved. The engine is given these tokens and not the answer's text, so there is nothing

@@ -6,6 +6,7 @@ the program's lemmas. Dafny proves all of them, and the program with them. Termi
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -95,7 +96,7 @@ class _Cutter:
     def __init__(self, found: list[tuple[str, int]], program: Sequence[Piece] | None):
         self.found = found
         given = [word for piece in program or () for word in piece.words] or [word for word, _ in found]
-        pairs = list(zip(given, given[1:], strict=False))
+        pairs = list(itertools.pairwise(given))
         self.lemmas = {name for kind, name in pairs if kind == "lemma"}
         self.methods = {name for kind, name in pairs if kind in ("method", "constructor", "iterator")}
         self.known = set(given)
@@ -176,7 +177,7 @@ class _Cutter:
         strange = (_FORBIDDEN | self.methods | {":=", ":|", ";"}).intersection(expression)
         if strange:
             return f"{min(strange)!r} may not be added"
-        if any(pair == ("{", ":") for pair in zip(expression, expression[1:], strict=False)):
+        if any(pair == ("{", ":") for pair in itertools.pairwise(expression)):
             return "attributes may not be added"
         if not _balanced(expression):
             return f"the brackets of {' '.join(inside)[:60]!r} do not match"

@@ -127,7 +127,7 @@ def _pieces(found: list[_Token]) -> Iterator[Piece]:
         if clauses and all(_kind(clause) for clause in clauses):
             starts = braces > 0 and depth == 0 and before in ("{", "}", ";")
             following = found[i + 1].word if i + 1 < len(found) else ""
-            looped = following in ("while", "for", "do", "/*@")
+            looped = following in ("while", "for", "do")
             for clause, line in zip(clauses, (clause[0][1] for clause in token.clauses), strict=True):
                 fault = _fault(clause)
                 if not starts or (clause[0] == "loop" and not looped):
@@ -166,7 +166,7 @@ def endless(found: list[_Token]) -> list[int]:
     dos: list[int] = []
     for token in found:
         if token.clauses is not None:
-            kinds |= {_kind(tuple(word for word, _ in clause)) for clause in token.clauses}
+            kinds = {_kind(tuple(word for word, _ in clause)) for clause in token.clauses}
             continue
         depth += (token.word in "({[") - (token.word in ")}]")
         closes = token.word == "while" and bool(dos) and dos[-1] == depth and before in (";", "}")
@@ -259,8 +259,8 @@ def _proven(text: str, seconds: float, goal_seconds: float) -> Verdict:
     open_rows = [row for row in rows if row[5] not in _PROVEN]
     if passed == of and not open_rows:
         return verdict("passed", "", passed, of)
-    row = next((row for row in open_rows if row[5] != "Partially proven"), open_rows[0] if open_rows else None)
-    if row is not None:
+    if open_rows:
+        row = next((row for row in open_rows if row[5] != "Partially proven"), open_rows[0])
         detail = f"line {row[2]}: {row[4]} of {row[3]} is not proved: {row[6]}"
     else:
         detail = f"not proved: {goals[0][0] if goals else 'a goal'}"  # variants are goals, but no properties of reports
