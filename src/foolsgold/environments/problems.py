@@ -44,7 +44,10 @@ class Reviewers(Protocol):
 class ProblemWorld(Protocol):
     """A seeded generator of problems."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+        ...
 
     def problems(self, split: Split, n: int, seed: int) -> list[Problem]:
         """`n` problems of the split's families; a problem of one split has no twin in the other."""

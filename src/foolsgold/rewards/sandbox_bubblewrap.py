@@ -52,7 +52,8 @@ def sandboxed(
         "core": 0,
     }
     capped = ["/usr/bin/prlimit", *(f"--{name}={value}" for name, value in most.items()), "--"]
-    return enclosed([*shown, *wanted, *small_folder(limits)], [*capped, *argv])
+    # /tmp comes first: what may be read can lie in it.
+    return enclosed([*small_folder(limits), *shown, *wanted], [*capped, *argv])
 
 
 def small_folder(limits: Limits) -> list[str]:

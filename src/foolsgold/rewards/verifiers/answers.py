@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -159,8 +160,10 @@ def _compiled(code: str, entry: str | None, given: tuple[int, int] = (1, 0)) -> 
     for _ in range(_CUTS):
         try:
             # Not ast.parse alone, which takes a `return` outside of a function.
-            tree = ast.parse("\n".join(lines))
-            compile(tree, "answer", "exec", dont_inherit=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what the answer's writer should know
+                tree = ast.parse("\n".join(lines))
+                compile(tree, "answer", "exec", dont_inherit=True)
         except SyntaxError as error:
             problem = problem or f"line {error.lineno}: {error.msg}"
             end = min(error.lineno or 1, len(lines)) - 1

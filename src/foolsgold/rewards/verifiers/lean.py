@@ -204,7 +204,7 @@ class LeanSession(ProofSession):
             self._process = ToolProcess(sandboxed(argv, limits=_LIMITS, readable=[prefix, _SESSION.parent]))
         else:
             if not lean_install.installed(self._folder):
-                raise VerifierFailure("Lean is not installed; run: foolsgold tools lean")
+                raise VerifierFailure("Lean is not installed; run: foolsgold tools --install lean")
             # What Lean runs must lie in its folder: it sees no other.
             program = self._folder / f"session-{lean_install.fingerprint(_SESSION)}.lean"
             if not program.exists():

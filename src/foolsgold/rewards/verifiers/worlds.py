@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 from foolsgold.environments.problems import ProblemWorld
 from foolsgold.errors import UserError
@@ -34,21 +33,21 @@ def _annotations() -> tuple[ProblemWorld, Verifier]:
     from foolsgold.environments.loops.world import Loops
     from foolsgold.rewards.verifiers.annotations import AnnotationsVerifier
 
-    return cast(ProblemWorld, Loops()), AnnotationsVerifier()  # its name is not for writing
+    return Loops(), AnnotationsVerifier()
 
 
 def _coq() -> tuple[ProblemWorld, Verifier]:
     from foolsgold.environments.theorems.world import Theorems
     from foolsgold.rewards.verifiers.coq import STEPS, CoqVerifier
 
-    return cast(ProblemWorld, Theorems("coq")), CoqVerifier(tactics=STEPS)
+    return Theorems("coq"), CoqVerifier(tactics=STEPS)
 
 
 def _lean() -> tuple[ProblemWorld, Verifier]:
     from foolsgold.environments.theorems.world import Theorems
     from foolsgold.rewards.verifiers.lean import STEPS, LeanVerifier
 
-    return cast(ProblemWorld, Theorems("lean")), LeanVerifier(tactics=STEPS)
+    return Theorems("lean"), LeanVerifier(tactics=STEPS)
 
 
 WORLDS: dict[str, Callable[[], tuple[ProblemWorld, Verifier]]] = {
