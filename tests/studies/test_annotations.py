@@ -60,6 +60,7 @@ def _small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(worlds.WORLDS, "annotations", make)
         patch.setattr(annotations, "run_arms", arms_here)
+        patch.setattr(annotations_arm, "SAVE_EVERY", 1)
         patch.setattr(families, "_names", lambda rng: families._Names("x", "y", "z", "n", "t"))
         easy = {name: families.TRAIN[name] for name in ("count up", "even")}
         patch.setitem(families.FAMILIES, "train", easy)
@@ -112,7 +113,7 @@ def test_arms_draw_as_many_answers(finished):
 @pytest.mark.parametrize("where", ["evaluation of turns", "a batch of episodes", "expert iteration", "the report"])
 def test_a_run_that_was_killed_goes_on_to_the_same_verdict(finished, tmp_path, monkeypatch, where):
     owner, name, after = {
-        "evaluation of turns": (annotations_arm, "evaluate_policy", 17),
+        "evaluation of turns": (annotations_arm, "evaluate_policy", 13),
         "a batch of episodes": (annotations_arm.CountedTurns, "step", 3),
         "expert iteration": (annotations_arm, "evaluate_policy", 2),
         "the report": (annotations, "write_report", 1),

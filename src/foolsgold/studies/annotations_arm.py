@@ -45,6 +45,8 @@ several answers to the same prompt, solved by any of them. turns: the same, but 
 and of their counterexamples."""
 EVALUATIONS = 3
 """On the way, about as often."""
+SAVE_EVERY = 20
+"""Steps."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class _Training:
 
     def _loop(self, evaluate_every: int) -> LoopSettings:
         adamw, seed = AdamWSettings(self.arm.learning_rate), self.pipeline.plan.seed + 6
-        return LoopSettings(self.arm.steps, adamw, constant, save_every=20, evaluate_every=evaluate_every, seed=seed)
+        return LoopSettings(self.arm.steps, adamw, constant, SAVE_EVERY, evaluate_every, seed)
 
     def _policy_gradient(self) -> int:
         arm, each = self.arm, self.arm.prompts * self.arm.samples
