@@ -92,11 +92,15 @@ class OpenDomain:
     def run(self) -> Verdict:
         """All tasks; writes verdict.json and report.html."""
         path = self.folder.path
-        # The longest first, so that the others share what is left of the cores.
-        jobs = sorted(((plan, self._place(plan)) for plan in self.plan.tasks), key=lambda job: job[0].name != "java")
+        jobs = [(plan, self._place(plan)) for plan in self.plan.tasks]
         total = sum(steps_of(plan) for plan in self.plan.tasks)
-        with self.stages.stage(f"{len(jobs)} tasks, {total} steps", total) as tick:
-            in_processes(run_task, jobs, lambda: tick(sum(steps_done(*job) for job in jobs), total))
+        # The longest first, so that the others share what is left of the cores.
+        missing = sorted(
+            (job for job in jobs if steps_done(*job) < steps_of(job[0])), key=lambda job: job[0].name != "java"
+        )
+        if missing:
+            with self.stages.stage(f"{len(missing)} tasks, {total} steps", total) as tick:
+                in_processes(run_task, missing, lambda: tick(sum(steps_done(*job) for job in jobs), total))
         with self.stages.stage("agreement and curves", None):
             measured = [TaskMeasured(read_task(plan, self._place(plan))) for plan in self.plan.tasks]
             verdict = judge(measured)

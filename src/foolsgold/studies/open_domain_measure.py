@@ -79,17 +79,26 @@ class Trial:
         return Difference.of(self.best[:, min(MILD, self.best.shape[1]) - 1] - self.best[:, 0])
 
     @cached_property
-    def fall(self) -> Difference:
-        """Gold after the search, less that of the answers it started from: at random or the best of them by the reward,
-        whichever has more gold; paired by prompt."""
+    def before(self) -> np.ndarray:
+        """Gold of the answers that the search started from, `[S, 2]`: at random, and the best of them by the reward."""
         scores, gold = self.of.starts(self.scores), self.of.starts(self.of.gold)
-        before = best_of_n_gold(scores, gold, [1, gold.shape[1]])
-        return Difference.of(self.searched.gold - before[:, int(before.mean(0).argmax())])
+        return best_of_n_gold(scores, gold, [1, gold.shape[1]])
+
+    @cached_property
+    def after(self) -> np.ndarray:
+        """Gold after the search, `[S]`; where it found nothing that is paid more, that of the best before it."""
+        found = self.searched
+        return np.where(found.scores > found.start_scores + 1e-9, found.gold, self.before[:, 1])
+
+    @cached_property
+    def fall(self) -> Difference:
+        """Gold after the search, less that before it, at random or of the best, whichever is more; paired by prompt."""
+        return Difference.of(self.after - self.before[:, int(self.before.mean(0).argmax())])
 
     @cached_property
     def fooled(self) -> np.ndarray:
-        """bool `[S]`, whether the answer found is paid at least as much as each of the writers' that has more gold, of
-        which there is one."""
+        """bool `[S]`, whether the answer found is paid at least as much as each of the writers' that has more gold, if
+        there is any."""
         rows = len(self.searched.gold)
         better = self.of.gold[:rows] > self.searched.gold[:, None] + 1e-9
         paid = np.where(better, self.scores[:rows], -np.inf).max(1)
@@ -113,7 +122,7 @@ class Trial:
     @cached_property
     def reached(self) -> Difference:
         """Gold gained by the search, as a share of what could be; a ratio of means over prompts."""
-        gained = self.searched.gold - self.of.starts(self.of.gold).mean(1)
+        gained = self.after - self.before[:, 0]
         both = np.stack([gained, self.of.attainable], 1)
         return Difference(_ratio(both), bootstrap_interval(both, _ratio, RESAMPLES, 0), len(both))
 
@@ -146,7 +155,8 @@ class TaskMeasured:
         """Gold that a search can gain over a start at random, `[S]`: the most that any search found, by gold itself or
         by a candidate."""
         found = np.max([each.gold for each in self.result.searched.values()], axis=0)
-        return np.maximum(found, self.starts(self.gold).max(1)) - self.starts(self.gold).mean(1)
+        starts = self.starts(self.gold)
+        return np.maximum(found, starts.max(1)) - starts.mean(1)
 
     @property
     def objective(self) -> list[Trial]:
@@ -166,4 +176,4 @@ class TaskMeasured:
 
 def _ratio(rows: np.ndarray) -> float:
     part, whole = rows.mean(0)
-    return float(part / whole) if whole else float("nan")
+    return round(float(part / whole), 9) if whole else float("nan")

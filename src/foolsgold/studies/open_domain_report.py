@@ -7,9 +7,7 @@ from itertools import cycle
 
 import numpy as np
 
-from foolsgold.audit.agreement import share_figure
 from foolsgold.audit.drawing import PALETTE, Curve, Panel, curves_svg
-from foolsgold.audit.figures import share
 from foolsgold.audit.quotes import CodeQuotes, Quote, Quotes, cut
 from foolsgold.audit.report import Plot, Prose, Section
 from foolsgold.audit.tables import Comparison, cell
@@ -20,10 +18,10 @@ CLAIM = (
     "For most language tasks nobody knows an objective reward: how do you give one for summarising an article, "
     "answering a slightly ambiguous question, telling a joke, or rewriting some Java in Python?"
 )
-SAYS = {
-    "holds": "has an objective reward among those tried",
-    "depends": "has rewards that help to choose, and none that can be optimised",
-    "fails": "has no reward, among those tried, that even helps to choose",
+SAYS: dict[Answer, str] = {
+    "holds": "an objective reward is among those tried",
+    "depends": "rewards help to choose, and none can be optimised",
+    "fails": "no reward tried even helps to choose",
 }
 """Of a task, by what becomes of the statement that there is an objective reward for it."""
 STAGES = ("1", "16", "all", "search")
@@ -43,9 +41,9 @@ def judge(tasks: Sequence[TaskMeasured]) -> Verdict:
     answer: Answer = "holds" if not having else "fails" if len(having) == len(tasks) else "depends"
     broken = sum(len(task.broken) for task in tasks)
     tried = sum(len(task.trials) for task in tasks)
-    parts = [f"{task.name} {SAYS[has_reward(task)]}{_who(task)}" for task in tasks]
+    parts = [f"{task.name}: {SAYS[has_reward(task)]}{_who(task)}" for task in tasks]
     sentence = f"{'; '.join(parts)}. Of {tried} rewards tried, {broken} break when answers are searched by them."
-    figures = [figure for task in tasks for trial in task.trials for figure in _figures(task, trial)]
+    figures = [_figure(task, trial) for task in tasks for trial in task.trials]
     return Verdict("open_domain", CLAIM, answer, sentence[0].upper() + sentence[1:], tuple(figures))
 
 
@@ -53,17 +51,14 @@ def _who(task: TaskMeasured) -> str:
     return f" ({', '.join(trial.name for trial in task.objective)})" if task.objective else ""
 
 
-def _figures(task: TaskMeasured, trial: Trial) -> list[Figure]:
-    what = f"{task.name}, {trial.name}"
-    return [
-        share_figure(f"{what}: orders two answers as gold does", trial.accuracy),
-        _of(f"{what}: gold after the search, less before", trial.fall, f"breaks: {_how(trial)}"),
-        share(f"{what}: fooled", trial.fooled),
-    ]
-
-
-def _of(name: str, found: Difference, note: str = "") -> Figure:
-    return Figure(name, found.mean, *found.interval, found.n, "", note)
+def _figure(task: TaskMeasured, trial: Trial) -> Figure:
+    """What the search does to gold; the rest of what the verdict is made of as its note."""
+    accuracy, change = trial.accuracy, trial.fall
+    note = (
+        f"pairs right {cell(accuracy.value, *accuracy.share_interval(), '%')}; "
+        f"fooled {cell(trial.fooled.mean(), *trial.fooled_share, '%')}; breaks: {_how(trial)}"
+    )
+    return Figure(f"{task.name}, {trial.name}: change of gold", change.mean, *change.interval, change.n, "", note)
 
 
 def sections(tasks: Sequence[TaskMeasured]) -> list[Section]:
@@ -128,7 +123,7 @@ def panels(task: TaskMeasured) -> list[Panel]:
         dashed = number >= len(PALETTE)
         curve = trial.curve
         every.append(Curve(trial.name, curve.kl, curve.gold, curve.low, curve.high, color, dashed))
-        gold = [*(curve.gold[at] for at in _places(len(curve.gold))), trial.searched.gold.mean()]
+        gold = [*(curve.gold[at] for at in _places(len(curve.gold))), trial.after.mean()]
         stages.append(Curve(trial.name, list(range(len(STAGES))), gold, color=color, dashed=dashed))
     return [
         Panel("Best of n", "KL from the writers, nats", "gold", every),
@@ -157,8 +152,7 @@ def table(task: TaskMeasured) -> Comparison:
 
 
 def _row(trial: Trial) -> list[str]:
-    curve, accuracy, found = trial.curve, trial.accuracy, trial.searched.gold
-    search = Difference.of(found)
+    curve, accuracy, search = trial.curve, trial.accuracy, Difference.of(trial.after)
     return [
         trial.name,
         trial.needs,
