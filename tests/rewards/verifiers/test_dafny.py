@@ -7,6 +7,7 @@ import pytest
 from foolsgold.errors import UserError
 from foolsgold.rewards.verifiers import dafny
 from foolsgold.rewards.verifiers.dafny import DafnyVerifier, tokens
+from foolsgold.rewards.verifiers.verdict import VerifierFailure
 
 needs_dafny = pytest.mark.skipif(
     shutil.which("dafny") is None or shutil.which("bwrap") is None, reason="needs Dafny and bubblewrap"
@@ -41,7 +42,8 @@ HALF = (
 MAX = """method M(a: array<int>) returns (m: int) requires a.Length > 0
 ensures forall k :: 0 <= k < a.Length ==> a[k] <= m
 { m := a[0]; var i := 1; while i < a.Length { if a[i] > m { m := a[i]; } i := i + 1; } }"""
-EVEN = "lemma Even(n: nat) ensures n * (n + 1) % 2 == 0 { if n > 0 { } }"
+DOUBLE = """function D(n: nat): nat { if n == 0 then 0 else 2 + D(n - 1) }
+lemma Double(n: nat) ensures D(n) == 2 * n { if n > 0 { } }"""
 
 PASS = [
     (SUM, PROVED),
@@ -53,6 +55,7 @@ PASS = [
     ),
     (SUM, PROVED.replace("var i := 0;", "var i := 0; assert s == F(0); ghost var g := i + 1; g := g + 1;")),
     (COUNT, COUNT.replace("!= n {", "!= n invariant i <= n decreases n - i {")),
+    (DOUBLE, DOUBLE.replace("{ }", "{ Double(n - 1); }")),
     (HALF, HALF.replace("< n { i", "< n invariant 2 * i <= n { i")),
     (
         MAX,
@@ -69,6 +72,7 @@ FAIL = [
     (SUM, SUM.replace(GUARD, GUARD + "invariant false\n")),
     (SUM, PROVED.replace("s := 0;", "s := 0; assert false;")),
     (COUNT, COUNT.replace("!= n {", "!= n invariant i <= n decreases i {")),
+    (DOUBLE, DOUBLE.replace("{ }", "{ Double(n); }")),
 ]
 CHEATS = {
     "assume": PROVED.replace("s := 0;", "s := 0; assume false;"),
@@ -133,6 +137,24 @@ def test_a_missing_dafny_is_named_with_its_package(monkeypatch):
         DafnyVerifier().judge(SUM, PROVED)
     with pytest.raises(UserError, match="column `program`"):
         DafnyVerifier().verdicts(["p"], ["c"])
+
+
+def test_a_crash_is_nobodys_verdict(monkeypatch):
+    monkeypatch.setattr(dafny.shutil, "which", lambda _: "/usr/bin/dafny")
+    said = "exit 134\nUnhandled Exception:\n"
+    monkeypatch.setattr(dafny, "run", lambda *_: said)
+    with pytest.raises(VerifierFailure, match="Unhandled"):
+        DafnyVerifier().judge(SUM, PROVED)
+    said = "exit 1\nDafny program verifier finished with 3 verified, 0 errors\n"
+    with pytest.raises(VerifierFailure, match="finished"):
+        DafnyVerifier().judge(SUM, PROVED)
+    said = "exit 4\nDafny program verifier finished with 3 verified, 0 errors, 1 time out\n"
+    assert DafnyVerifier().judge(SUM, PROVED).outcome == "timeout"
+
+
+@needs_dafny
+def test_an_answer_that_takes_too_long_is_ended():
+    assert DafnyVerifier(seconds=0.2).judge(SUM, PROVED).outcome == "timeout"
 
 
 @needs_dafny

@@ -7,6 +7,7 @@ import pytest
 from foolsgold.errors import UserError
 from foolsgold.rewards.verifiers import frama_c
 from foolsgold.rewards.verifiers.frama_c import FramaCVerifier, endless, tokens
+from foolsgold.rewards.verifiers.verdict import VerifierFailure
 
 needs_frama_c = pytest.mark.skipif(
     not all(shutil.which(tool) for tool in ("frama-c", "why3", "bwrap")), reason="needs Frama-C, Why3 and bubblewrap"
@@ -51,7 +52,7 @@ PASS = [
             "for (",
             "/*@ loop invariant 0 <= i <= n; loop invariant \\forall integer k; 0 <= k < i ==> a[k] == 0;\n"
             "loop assigns i, a[0 .. n - 1]; loop variant n - i; */ for (",
-        ).replace("integer k; 0 <= k < i", "integer k; 0 <= k < i"),
+        ),
     ),
     (DOWN, DOWN.replace("do", "/*@ loop invariant n > 0; loop assigns n; loop variant n; */ do")),
 ]
@@ -99,6 +100,8 @@ CHEATS = {
     "let": PROVED.replace("int s = 0;", "int s = 0; /*@ assert \\let x = 1; x == 1; */"),
     "directive in an annotation": PROVED.replace("/*@ loop", "/*@ #include \nloop"),
     "string in an annotation": PROVED.replace("int s = 0;", 'int s = 0; /*@ assert "a" == "a"; */'),
+    "after a binder": PROVED.replace("int s = 0;", "int s = 0; /*@ assert \\forall int k; k == k; ensures \\false; */"),
+    "in place of a binder": PROVED.replace("int s = 0;", "int s = 0; /*@ assert \\forall; admit \\false; */"),
     "calls": PROVED.replace("int s = 0;", "int s = 0; /*@ calls sum; */"),
 }
 
@@ -133,6 +136,35 @@ def test_a_missing_frama_c_is_named_with_its_packages(monkeypatch):
     frama_c._why3.cache_clear()
     with pytest.raises(UserError, match="apt install frama-c-base why3"):
         FramaCVerifier().judge(SUM, PROVED)
+
+
+HEADER = "directory\tfile\tline\tfunction\tproperty kind\tstatus\tproperty\n"
+
+
+@pytest.mark.parametrize(
+    "status, goals, outcome",
+    [
+        ("Valid", "2 / 2", "passed"),
+        ("Considered valid", "2 / 2", "passed"),
+        ("Partially proven", "2 / 2", "wrong"),
+        ("Unknown", "2 / 2", "wrong"),
+        ("Valid", "1 / 2", "wrong"),
+    ],
+)
+def test_nothing_may_rest_on_what_is_unproved(status, goals, outcome, monkeypatch):
+    said = f"exit 0\n{HEADER}.\tp.c\t1\tf\tpostcondition\t{status}\tx\n===\n[wp] Proved goals:    {goals}\n"
+    monkeypatch.setattr(frama_c, "_why3", lambda: ("", "z3"))
+    monkeypatch.setattr(frama_c, "run", lambda *_: said)
+    verdict = FramaCVerifier().judge(UP, UP)
+    assert verdict.outcome == outcome
+    assert (verdict.share == 1.0) == (outcome == "passed")
+
+
+def test_a_crash_is_nobodys_verdict(monkeypatch):
+    monkeypatch.setattr(frama_c, "_why3", lambda: ("", "z3"))
+    monkeypatch.setattr(frama_c, "run", lambda *_: "exit 125\n===\n[kernel] Please report as crash\n")
+    with pytest.raises(VerifierFailure, match="Please report"):
+        FramaCVerifier().judge(UP, UP)
 
 
 @needs_frama_c

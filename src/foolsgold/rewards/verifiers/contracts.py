@@ -7,7 +7,6 @@ in a comment, a line ending or an encoding that it could read otherwise.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -121,16 +120,16 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        text=True,
+        encoding="utf-8",
         errors="replace",
     ) as process:
         try:
             return process.communicate(text, timeout=seconds)[0]
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                return None
+            raise
 
 
 class ContractVerifier(ABC):

@@ -42,6 +42,7 @@ _ACSL_TOKEN = re.compile(
     re.VERBOSE,
 )
 _LOOP = words("invariant assigns variant")
+_BINDERS = ("\\forall", "\\exists", "\\lambda", "\\let")
 _PLAIN = re.compile(
     r"\\?[A-Za-z_]\w*|\d[\w.]*|[-+*/%&|^]|<==>|==>|->|<<|>>|<=|>=|==|!=|&&|\|\||\^\^|\.\.|[!?:,;<>~(){}.\[\]]"
 )
@@ -102,13 +103,17 @@ def tokens(text: str) -> list[_Token]:
 
 
 def _clauses(inside: str, line: int) -> list[list[tuple[str, int]]]:
-    """An annotation's tokens up to each semicolon."""
+    """An annotation's tokens up to each semicolon that ends no binder, as in `\\forall integer k; k < n`."""
     clauses: list[list[tuple[str, int]]] = [[]]
+    binders = 0
     for token in _ACSL_TOKEN.finditer(inside):
         if token["word"]:
             clauses[-1].append((token["word"], line + inside.count("\n", 0, token.start())))
+            binders += token["word"] in _BINDERS
             if token["word"] == ";":
-                clauses.append([])
+                if not binders:
+                    clauses.append([])
+                binders = max(0, binders - 1)
     return [clause for clause in clauses if clause]
 
 
