@@ -30,6 +30,10 @@ studies:
   conditioned       RLHF without RL: learn what scored how, ask for a high score
   gaming            reward gaming found and fined: what alarms are worth, and how much gold each defence keeps
   real_rl           RL on a verifier beside RL on a vibe: programs, translations, annotations
+  coding            write a program, run its tests, read the failure, repeat; the traces train the next model
+  proofs            theorems proved tactic by tactic: finetuning, expert iteration and RL against Coq or Lean
+  annotations       invariants proposed by a model, programs proved by a solver
+  open_domain       summaries, ambiguous questions, jokes, Java to Python: is there an objective reward?
 
 language models:
   train     pretrain, sft, reward, rl …: see foolsgold train --help
@@ -58,7 +62,18 @@ def _run(arguments: list[str]) -> None:
     if name in ("-h", "--help"):
         print(HELP, end="")
         return
-    from foolsgold.studies import alphago, conditioned, gaming, gap, overoptimization, real_rl
+    from foolsgold.studies import (
+        alphago,
+        annotations,
+        coding,
+        conditioned,
+        gaming,
+        gap,
+        open_domain,
+        overoptimization,
+        proofs,
+        real_rl,
+    )
     from foolsgold.studies.alphago_plan import AlphaGoConfig
 
     studies: dict[str, tuple[Any, Callable[[Any], None]]] = {
@@ -68,6 +83,10 @@ def _run(arguments: list[str]) -> None:
         "conditioned": (conditioned.ConditionedConfig, conditioned.main),
         "gaming": (gaming.GamingConfig, gaming.main),
         "real_rl": (real_rl.RealRLConfig, real_rl.main),
+        "coding": (coding.CodingConfig, coding.main),
+        "proofs": (proofs.ProofsConfig, proofs.main),
+        "annotations": (annotations.AnnotationsConfig, annotations.main),
+        "open_domain": (open_domain.OpenDomainConfig, open_domain.main),
     }
     if name not in studies:
         raise UserError(f"there is no study {name!r}; choose one of: {', '.join(studies)}")
