@@ -142,7 +142,7 @@ HEADER = "directory\tfile\tline\tfunction\tproperty kind\tstatus\tproperty\n"
 
 
 @pytest.mark.parametrize(
-    "status, goals, outcome",
+    ("status", "goals", "outcome"),
     [
         ("Valid", "2 / 2", "passed"),
         ("Considered valid", "2 / 2", "passed"),
