@@ -124,11 +124,19 @@ def panels(task: TaskMeasured) -> list[Panel]:
         curve = trial.curve
         every.append(Curve(trial.name, curve.kl, curve.gold, curve.low, curve.high, color, dashed))
         gold = [*(curve.gold[at] for at in _places(len(curve.gold))), trial.after.mean()]
-        stages.append(Curve(trial.name, list(range(len(STAGES))), gold, color=color, dashed=dashed))
+        stages.append(Curve(_short(trial.name), list(range(len(STAGES))), gold, color=color, dashed=dashed))
     return [
         Panel("Best of n", "KL from the writers, nats", "gold", every),
         Panel("Harder and harder", "0: random, 1: best of 16, 2: of all, 3: search", "gold", stages),
     ]
+
+
+def _short(name: str) -> str:
+    """The last words of a name, on one line: many curves end at no gold, where labels would be pushed off the page."""
+    words = name.split()
+    while len(words) > 1 and len(" ".join(words)) > 13:
+        words.pop(0)
+    return " ".join(words)
 
 
 def _places(n: int) -> tuple[int, int, int]:
