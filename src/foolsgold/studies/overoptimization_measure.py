@@ -17,6 +17,7 @@ from foolsgold.objectives.overoptimization import (
     fit_law,
     resample_fits,
 )
+from foolsgold.objectives.sequential import gold_at_best
 from foolsgold.objectives.statistics import Interval, mean_interval
 from foolsgold.studies.poem_arm import ArmResult, Evaluation
 
@@ -53,21 +54,9 @@ class Difference:
         return cls(float(lead.mean()), mean_interval(lead), len(lead))
 
 
-def at_peak(gold: np.ndarray) -> np.ndarray:
-    """Gold `[P, K]` of K evaluations at their peak, `[P]`.
-
-    The evaluation at which gold is highest on half of the prompts is measured on the other half, and the other way
-    round: else the luck that made it the highest would count as height.
-    """
-    found = np.empty(len(gold))
-    for half in (0, 1):
-        found[1 - half :: 2] = gold[1 - half :: 2, int(gold[half::2].mean(0).argmax())]
-    return found
-
-
 @dataclass(frozen=True)
 class Turn:
-    """An arm's gold at start, peak and end; see `at_peak`."""
+    """An arm's gold at start, peak and end; see `gold_at_best`."""
 
     peak: Evaluation
     """Where gold is highest on all prompts."""
@@ -82,7 +71,7 @@ class Turn:
 
     @classmethod
     def of(cls, result: ArmResult) -> Turn:
-        gold, proxy, peak = result.gold, result.proxy, at_peak(result.gold)
+        gold, proxy, peak = result.gold, result.proxy, gold_at_best(result.gold)
         return cls(
             peak=result.evaluations[int(gold.mean(0).argmax())],
             start=Difference.of(gold[:, 0], np.zeros(len(gold))),
