@@ -97,3 +97,12 @@ def test_progress_is_told_by_generation():
     settings = EvolutionSettings(generations=3, population=1, children=2)
     evolve(paid_word, [""], starts_of(["a"]), settings, 0, lambda: told.append(1))
     assert len(told) == 3
+
+
+def test_evolution_takes_other_edits_and_tells_them_the_prompt():
+    def shout(row, text, material, most_words, rng):
+        return f"{text} {row}!"
+
+    starts = starts_of(["a"]) * 2
+    found = evolve(paid_word, ["", ""], starts, EvolutionSettings(1, 2, 1), 0, edit=shout)
+    assert [[each.text for each in population] for population in found] == [["a 0!", "a"], ["a 1!", "a"]]
