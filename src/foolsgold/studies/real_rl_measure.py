@@ -12,7 +12,8 @@ import numpy as np
 
 from foolsgold.environments.problems import Problem
 from foolsgold.objectives.best_of_n import best_of_n_gold, doublings
-from foolsgold.studies.overoptimization_measure import Difference, at_peak
+from foolsgold.objectives.sequential import gold_at_best
+from foolsgold.studies.overoptimization_measure import Difference
 from foolsgold.studies.real_rl_arm import ArmResult, PoolOfAnswers
 
 
@@ -29,7 +30,7 @@ class Course:
     late: Difference
     """End less the middle evaluation."""
     fall: Difference
-    """End less peak; see `at_peak`."""
+    """End less peak; see `gold_at_best`."""
 
     @classmethod
     def of(cls, values: np.ndarray) -> Course:
@@ -40,7 +41,7 @@ class Course:
             end=Difference.of(end, nothing),
             gain=Difference.of(end, values[:, 0]),
             late=Difference.of(end, values[:, (values.shape[1] - 1) // 2]),
-            fall=Difference.of(end, at_peak(values)),
+            fall=Difference.of(end, gold_at_best(values)),
         )
 
 
