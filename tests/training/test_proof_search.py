@@ -3,13 +3,15 @@
 import math
 
 import pytest
+import torch
 from tiny_task import EOS, policy, tokenizer
 
 from foolsgold.environments.problems import Problem
 from foolsgold.environments.turns import Step
 from foolsgold.errors import UserError
+from foolsgold.policies.likelihood import token_log_probs
 from foolsgold.policies.sampling import Sampling
-from foolsgold.training.proof_search import PolicyProposals, Proposal, SearchSettings, best_first, uniform
+from foolsgold.training.proof_search import PolicyProposals, Proposal, RankedMenu, SearchSettings, best_first, uniform
 
 PROPOSED = {
     "S": [("a", -1.0), ("b", -2.0), ("no", -0.1)],
@@ -95,3 +97,16 @@ def test_a_policy_proposes_what_it_draws_the_likeliest_first_and_once():
         assert [each.log_prob for each in proposals] == sorted((each.log_prob for each in proposals), reverse=True)
         assert sum(math.exp(each.log_prob) for each in proposals) <= 1 + 1e-3
     assert first or second
+
+
+def test_a_menu_is_ranked_by_the_policy():
+    model, menus = policy(scale=8.0), {"w3 w4": ["w5", "w6 w7", "w8"], "w9": ["w5"]}
+    proposals, single = RankedMenu(model, tokenizer(), menus.__getitem__)(["w3 w4", "w9"])
+    expected = {}
+    for action in menus["w3 w4"]:
+        tokens = torch.tensor([[3, 4, *(int(word[1:]) for word in action.split()), EOS]])
+        mask = torch.arange(tokens.shape[1] - 1)[None] >= 1
+        expected[action] = float(token_log_probs(model, tokens, mask).detach().sum())
+    assert [each.action for each in proposals] == sorted(expected, key=lambda action: -expected[action])
+    assert {each.action: each.log_prob for each in proposals} == pytest.approx(expected, abs=1e-4)
+    assert [each.action for each in single] == ["w5"]

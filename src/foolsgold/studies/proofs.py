@@ -16,6 +16,7 @@ from foolsgold.audit.verdict import Verdict
 from foolsgold.environments.theorems.formulas import Tool, parse, statement
 from foolsgold.errors import UserError
 from foolsgold.files import write_text
+from foolsgold.policies.decoder import Decoder
 from foolsgold.rewards.verifiers.proof_sessions import ProofSession
 from foolsgold.studies.arms import in_processes
 from foolsgold.studies.progress import Stages, run_and_tell
@@ -23,11 +24,13 @@ from foolsgold.studies.proofs_arms import Spent, Tick, expert_rounds, imitate, i
 from foolsgold.studies.proofs_measure import (
     BRUTE_FORCE,
     POLICIES,
+    RANKED,
     Agreement,
     Measured,
     Result,
     measure_brute_force,
     measure_policy,
+    measure_ranked,
 )
 from foolsgold.studies.proofs_menu import translated
 from foolsgold.studies.proofs_pipeline import ProofsPipeline, accepted, session_of
@@ -103,8 +106,8 @@ class Proofs:
             with self.stages.stage("expert iteration and more imitation", None):
                 self._do([("arm", "expert"), ("arm", "imitation")], session, lambda: None)
             with self.stages.stage("what they can do", None):
-                self._do([("measure", name) for name in POLICIES[1:]], session, lambda: None)
-        results = {name: Result.read(result_path(path, name)) for name in (*POLICIES, BRUTE_FORCE)}
+                self._do([("measure", name) for name in (*POLICIES[1:], *RANKED)], session, lambda: None)
+        results = {name: Result.read(result_path(path, name)) for name in (*POLICIES, BRUTE_FORCE, *RANKED)}
         measured = Measured(
             tested=tested,
             results=results,
@@ -162,12 +165,19 @@ def run_job(
             _arm(pipeline, running, name, tick)
         elif name == BRUTE_FORCE:
             measure_brute_force(pipeline, running).write(result_path(folder, name))
+        elif name in RANKED:
+            measure_ranked(pipeline, running, _arm(pipeline, running, RANKED[name], tick)).write(
+                result_path(folder, name)
+            )
         else:
-            policy = pipeline.finetuned() if name == "start" else _arm(pipeline, running, name, tick)
+            policy = _arm(pipeline, running, name, tick)
             measure_policy(pipeline, running, name, policy, tick).write(result_path(folder, name))
 
 
-def _arm(pipeline: ProofsPipeline, session: ProofSession, name: str, tick: Tick):  # type: ignore[no-untyped-def]
+def _arm(pipeline: ProofsPipeline, session: ProofSession, name: str, tick: Tick) -> Decoder:
+    """An arm's policy, trained where it is not there."""
+    if name == "start":
+        return pipeline.finetuned()
     if name == "rl":
         return reinforce(pipeline, session, tick)
     budget: Spent = spent(pipeline, "rl")
@@ -183,7 +193,7 @@ def done(folder: Path, what: str, name: str) -> bool:
 
 def result_path(folder: Path, name: str) -> Path:
     """Where a policy's measurements lie."""
-    return folder / "measured" / f"{name.replace(' ', '-')}.json"
+    return folder / "measured" / f"{name.replace(', ', '-').replace(' ', '-')}.json"
 
 
 def tactics(script: str, tool: Tool) -> int:

@@ -179,7 +179,9 @@ def spent(pipeline: ProofsPipeline, arm: str) -> Spent:
         return Spent(0, 0, updates * plan.batch, updates)
     if arm == "expert":
         rounds = expert_rounds(pipeline)
-        updates = plan.rounds * _updates(pipeline, rows // plan.rounds)
+        # A round learns all that was proved so far, so nothing before the first proof.
+        learning = sum(any(each.proofs for each in rounds[: i + 1]) for i in range(len(rounds)))
+        updates = learning * _updates(pipeline, rows // plan.rounds)
         return Spent(
             sum(each.calls for each in rounds), sum(each.tokens for each in rounds), updates * plan.batch, updates
         )

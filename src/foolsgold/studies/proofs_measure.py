@@ -24,11 +24,21 @@ from foolsgold.studies.proofs_arms import RLStep, Round, Spent, Tick
 from foolsgold.studies.proofs_menu import menu
 from foolsgold.studies.proofs_pipeline import Metered, ProofsPipeline, accepted
 from foolsgold.training.multi_turn import TurnSettings, play
-from foolsgold.training.proof_search import Found, PolicyProposals, Propose, SearchSettings, best_first, uniform
+from foolsgold.training.proof_search import (
+    Found,
+    PolicyProposals,
+    Propose,
+    RankedMenu,
+    SearchSettings,
+    best_first,
+    uniform,
+)
 from foolsgold.training.rollouts import derived_seed, frozen_copy
 
 POLICIES = ("start", "imitation", "expert", "rl")
 BRUTE_FORCE = "brute force"
+RANKED = {f"{name}, ranked": name for name in ("start", "expert", "rl")}
+"""Brute force whose menu a policy ranks, and the policy."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class Result:
     """Of one policy."""
 
     tried: Tried | None
-    """None for brute force."""
+    """None for brute force, ranked or not."""
     searched: Searched
     tokens: int
     """Drawn from the policy by its search."""
@@ -130,6 +140,13 @@ def measure_brute_force(pipeline: ProofsPipeline, session: ProofSession) -> Resu
     return Result(None, _search(pipeline, session, pipeline.problems("test"), propose), 0)
 
 
+def measure_ranked(pipeline: ProofsPipeline, session: ProofSession, policy: Decoder) -> Result:
+    """The same search in the order in which a policy finds the tactics likely."""
+    tool = pipeline.plan.tool
+    propose = RankedMenu(frozen_copy(policy), pipeline.tokenizer, lambda line: menu(line, tool))
+    return Result(None, _search(pipeline, session, pipeline.problems("test"), propose), 0)
+
+
 def _search(pipeline: ProofsPipeline, session: ProofSession, problems: Sequence[Problem], propose: Propose) -> Searched:
     plan = pipeline.plan
     world = Metered(ProofTurns(session, plan.tool), pipeline.tokenizer)
@@ -179,7 +196,7 @@ class Measured:
     tested: list[Problem]
     """`[P]`"""
     results: dict[str, Result]
-    """Of `POLICIES` and `BRUTE_FORCE`."""
+    """Of `POLICIES`, `BRUTE_FORCE` and `RANKED`."""
     spent: dict[str, Spent]
     rl: list[RLStep]
     rounds: list[Round]

@@ -10,7 +10,7 @@ from typing import get_args
 from foolsgold.environments.theorems.formulas import FALSE, Tool, atom, parse
 from foolsgold.environments.theorems.tactics import Kind, NotApplicable, Sequent, Tactic
 
-_NAME = r"[A-Za-z]\w*"
+_NAME = r"h\d+"
 _MARKS = {"ON": _NAME, "FIRST": _NAME, "LAST": _NAME, "ARGUMENT": _NAME, "FORMULA": ".+"}
 """Stand for parts of a tactic, each with what it may be."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from foolsgold.audit.drawing import Curve, Panel, curves_svg
@@ -13,7 +15,7 @@ from foolsgold.audit.verdict import Answer, Figure, Verdict, shown
 from foolsgold.objectives.best_of_n import doublings
 from foolsgold.objectives.statistics import mean_interval
 from foolsgold.studies.overoptimization_measure import Difference
-from foolsgold.studies.proofs_measure import BRUTE_FORCE, POLICIES, Measured
+from foolsgold.studies.proofs_measure import BRUTE_FORCE, POLICIES, RANKED, Measured
 from foolsgold.studies.proofs_pipeline import script_of
 from foolsgold.studies.proofs_plan import Plan
 
@@ -27,7 +29,12 @@ NAMES = {
     "expert": "expert iteration",
     "rl": "RL over turns",
     BRUTE_FORCE: BRUTE_FORCE,
+    "start, ranked": "brute force ranked by the start",
+    "expert, ranked": "brute force ranked by expert iteration",
+    "rl, ranked": "brute force ranked by RL",
 }
+SHORT = {"start, ranked": "by the start", "expert, ranked": "by expert iteration", "rl, ranked": "by RL"}
+"""Of curves that stand together."""
 COLORS = {"start": "green", "imitation": "orange", "expert": "purple", "rl": "blue", BRUTE_FORCE: "vermillion"}
 FEW = 16
 """Expansions of a short search."""
@@ -46,8 +53,13 @@ def judge(measured: Measured, plan: Plan) -> Verdict:
     answer: Answer = "holds" if "rl" in real else "depends" if real else "fails"
     brute = [
         _of(f"{NAMES[name]} less brute force, search of {n} expansions", measured.search_lead(name, BRUTE_FORCE, n))
-        for name in ("start", "expert", "rl")
+        for name in ("start", "expert", "rl", *RANKED)
         for n in sorted({FEW, measured.most})
+    ]
+    brute += [
+        _of(f"brute force ranked by {NAMES[name]} less by the start, {FEW} expansions", found)
+        for name in ("expert", "rl")
+        for found in [measured.search_lead(f"{name}, ranked", "start, ranked", FEW)]
     ]
     passed, found = measured.accepted
     sentence = (
@@ -64,7 +76,7 @@ def judge(measured: Measured, plan: Plan) -> Verdict:
         *(mean(f"{NAMES[name]}: one of 8 tries", measured.results[name].solved_in(8), "%") for name in POLICIES),
         *(
             share(f"{NAMES[name]}: search of {n} expansions", measured.results[name].solved_within(n))
-            for name in (*POLICIES, BRUTE_FORCE)
+            for name in (*POLICIES, BRUTE_FORCE, *RANKED)
             for n in sorted({FEW, measured.most})
         ),
         *brute,
@@ -108,6 +120,7 @@ def sections(measured: Measured, plan: Plan) -> list[Section]:
     return [
         Prose("The experiment", story(measured, plan)),
         Plot("Search", curves_svg([by_expansions(measured), by_calls(measured)]), SHOWS_SEARCH),
+        Plot("Brute force, ranked", curves_svg([ranked(measured)]), SHOWS_RANKED),
         Plot("Tries, and the course of RL", curves_svg([by_tries(measured), course(measured)]), SHOWS_TRIES),
         compute(measured),
         grades(measured),
@@ -120,6 +133,10 @@ SHOWS_SEARCH = (
     "Held-out theorems proved by best-first search: left against states expanded, right against tactics tried, whose "
     "number is what the prover's time goes into. Brute force tries all that fits; a policy proposes what it draws. "
     "Bands are 95 % intervals over theorems."
+)
+SHOWS_RANKED = (
+    "What learning adds to brute force: the same search over all tactics that fit, each as likely as a policy finds "
+    "it. At the left end the order is all that counts, at the right end it no longer does."
 )
 SHOWS_TRIES = (
     "Left, the chance that one of k whole tries proves a held-out theorem; right, the share of RL's episodes, on "
@@ -142,30 +159,35 @@ def story(measured: Measured, plan: Plan) -> list[str]:
         "proves what it can, and the policy learns the steps of the shortest proofs; with as many tactics tried and "
         "as many steps learned as RL.",
         "More imitation. As many steps learned as RL, of students. Brute force. The same search without a policy: all "
-        "tactics that fit the goal, each as likely as the others; it knows which fit, which a policy has to learn.",
+        "tactics that fit the goal, each as likely as the others; it knows which fit, which a policy has to learn. "
+        "Ranked: the same with the tactics as likely as a policy finds them.",
         "Every proof counted was checked by the kernel.",
     ]
 
 
 def by_expansions(measured: Measured) -> Panel:
-    return Panel(
-        "by states expanded", "log2 expansions", "theorems proved", _search(measured, "expansions"), percent=True
-    )
+    curves = _search(measured, "expansions", (*POLICIES, BRUTE_FORCE))
+    return Panel("by states expanded", "log2 expansions", "theorems proved", curves, percent=True)
 
 
 def by_calls(measured: Measured) -> Panel:
-    return Panel("by tactics tried", "log2 tactics", "theorems proved", _search(measured, "calls"), percent=True)
+    curves = _search(measured, "calls", (*POLICIES, BRUTE_FORCE))
+    return Panel("by tactics tried", "log2 tactics", "theorems proved", curves, percent=True)
 
 
-def _search(measured: Measured, by: str) -> list[Curve]:
-    most = max(max(getattr(each.searched, by)) for each in measured.results.values())
-    at = doublings(most)
+def ranked(measured: Measured) -> Panel:
+    curves = _search(measured, "calls", (BRUTE_FORCE, *RANKED))
+    return Panel("by tactics tried, all that fit", "log2 tactics", "theorems proved", curves, percent=True)
+
+
+def _search(measured: Measured, by: str, names: Sequence[str]) -> list[Curve]:
+    """A curve a policy, as far as its longest search went: beyond that nothing is known."""
     curves = []
-    for name, result in measured.results.items():
+    for name in names:
+        result = measured.results[name]
+        at = doublings(max(getattr(result.searched, by)))
         values = np.stack([result.solved_within(int(n), by) for n in at], axis=1)
-        # Beyond what a search was given, nothing is known of it.
-        known = at <= max(max(getattr(result.searched, by)), 1)
-        curves.append(_curve(NAMES[name], np.log2(at[known]), values[:, known], COLORS[name]))
+        curves.append(_curve(SHORT.get(name, NAMES[name]), np.log2(at), values, COLORS[RANKED.get(name, name)]))
     return curves
 
 

@@ -15,17 +15,23 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+import torch
 from transformers import PreTrainedTokenizerBase
 
 from foolsgold.environments.problems import Problem
 from foolsgold.environments.turns import Step, TurnWorld
 from foolsgold.errors import UserError
 from foolsgold.policies.hub import LanguageModel, sample
+from foolsgold.policies.likelihood import token_log_probs
 from foolsgold.policies.sampling import Sampling
-from foolsgold.policies.tokenizer import encode_prompt
+from foolsgold.policies.tokenizer import encode_pair, encode_prompt
+from foolsgold.training.batches import pad_pairs
 from foolsgold.training.rollouts import derived_seed
 
 State = TypeVar("State")
+
+_ROWS = 256
+"""Actions that a policy rates at once."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class SearchSettings:
     depth: int = 16
     """Actions of a path at most."""
     together: int = 64
-    """Problems searched side by side, so that the policy reads many prompts at once; the result is the same."""
+    """Problems searched side by side, so that the policy reads many prompts at once; another number draws others."""
 
     def __post_init__(self) -> None:
         if min(self.expansions, self.depth, self.together) < 1:
@@ -216,3 +222,38 @@ def uniform(menu: Callable[[str], Sequence[str]]) -> Propose:
         return [[Proposal(action, -math.log(len(actions))) for action in actions] for actions in menus]
 
     return propose
+
+
+class RankedMenu:
+    """Everything on a menu, as likely as a policy finds it: brute force that knows where to look first."""
+
+    def __init__(
+        self, policy: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, menu: Callable[[str], Sequence[str]]
+    ):
+        """
+        Args:
+          menu: the actions after a prompt.
+        """
+        self._policy, self._tokenizer, self._menu = policy, tokenizer, menu
+        self._known: dict[str, list[Proposal]] = {}
+
+    def __call__(self, prompts: Sequence[str]) -> list[list[Proposal]]:
+        new = list(dict.fromkeys(prompt for prompt in prompts if prompt not in self._known))
+        asked = [(prompt, action) for prompt in new for action in self._menu(prompt)]
+        said = self._log_probs(asked)
+        for prompt in new:
+            proposals = [
+                Proposal(action, value) for (of, action), value in zip(asked, said, strict=True) if of == prompt
+            ]
+            self._known[prompt] = sorted(proposals, key=lambda each: -each.log_prob)
+        return [self._known[prompt] for prompt in prompts]
+
+    @torch.no_grad()
+    def _log_probs(self, asked: Sequence[tuple[str, str]]) -> list[float]:
+        """Nats of each action after its prompt, its end counted."""
+        found: list[float] = []
+        for first in range(0, len(asked), _ROWS):
+            pairs = [encode_pair(self._tokenizer, *each) for each in asked[first : first + _ROWS]]
+            batch = pad_pairs(pairs, 0)
+            found += token_log_probs(self._policy, batch.tokens, batch.completion_mask).sum(1).tolist()
+        return found
