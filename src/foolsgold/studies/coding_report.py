@@ -62,13 +62,14 @@ def judge(measured: Measured) -> Verdict:
         answer = "holds"
     elif not above(beyond, 0) and not any(above(gains[arm], 0) for arm in ("traces", "distilled", "rl")):
         answer = "fails"
-    first = shown(_of("", measured.gain("rl", 0)))
+    first = _of("", measured.gain("rl", 0))
     sentence = (
-        f"After {rounds} rounds the loop solved {shown(beyond)} more held-out problems than trying anew, and "
-        f"{shown(reading)} more than when it read another problem's failure; own tests in place of given ones changed "
-        f"it by {shown(own)}. Training on its solved traces changed what the loop solves by {shown(gains['traces'])}, "
-        f"RL over turns by {shown(gains['rl'])} (first attempts by {first}); of what passed the visible tests "
-        f"{shown(fooled['start'])} failed hidden ones before, {shown(fooled['rl'])} after RL."
+        f"After {rounds} rounds the loop solved {_points(beyond)} points more of the held-out problems than trying "
+        f"anew, and {_points(reading)} more than when it read another problem's failure; with own tests in place of "
+        f"given ones {_points(own)}. Training on its solved traces changed that by {_points(gains['traces'])}, on the "
+        f"bodies that passed by {_points(gains['distilled'])}, on more of people's work by {_points(gains['people'])}, "
+        f"RL over turns by {_points(gains['rl'])} (its first attempts by {_points(first)}). Of what passed the visible "
+        f"tests {shown(fooled['start'])} failed hidden ones before, {shown(fooled['rl'])} after RL."
     )
     tests = measured.tests
     asked = tests.readable > 0
@@ -101,6 +102,14 @@ def judge(measured: Measured) -> Verdict:
                 if arm != "start"
             ),
             more_than_people,
+            _of(
+                "solved bodies less more of people's work",
+                measured.between(("distilled", "read"), ("people", "read")),
+            ),
+            _of(
+                "the same at the first attempt",
+                measured.between(("distilled", "read"), ("people", "read"), 0),
+            ),
             _of("RL less solved traces", measured.between(("rl", "read"), ("traces", "read"))),
             _of(
                 "chosen by hidden tests less by visible ones", measured.between(("hidden", "read"), ("traces", "read"))
@@ -111,6 +120,12 @@ def judge(measured: Measured) -> Verdict:
             _of("RL over turns: the loop less another's failure", measured.of_reading("rl")),
         ),
     )
+
+
+def _points(figure: Figure) -> str:
+    """In the middle of a sentence."""
+    parts = shown(figure)
+    return f"{parts.value.removesuffix(' %')} {parts.interval}"
 
 
 def _of(name: str, found: Difference) -> Figure:
@@ -231,8 +246,12 @@ def played(measured: Measured) -> Comparison:
 
 def mended(measured: Measured) -> CodeQuotes:
     """Episodes that were solved after a failure."""
-    some = [episode for episode, hidden in measured.held_out if hidden and len(episode.turns) > 1]
-    quotes = [quote for episode in some[:3] for quote in _quotes(episode, "right")]
+    some = {
+        episode.turns[0].prompt: episode
+        for episode, hidden in reversed(measured.held_out)
+        if hidden and len(episode.turns) == 2
+    }
+    quotes = [quote for episode in list(some.values())[::-1][:3] for quote in _quotes(episode, "right")]
     return CodeQuotes("Mended", quotes, "Attempts, what the tests said, and what became of it.")
 
 
