@@ -39,7 +39,7 @@ class VerifyCommand:
     """
 
     verifier: str | None = None
-    """annotations, code, coq, java, lean or maths."""
+    """annotations, code, coq, dafny, frama-c, java, lean or maths."""
     data: str | None = None
     """Data set of tasks: a file, a folder or a name on the Hugging Face hub."""
     completions: str | None = None
