@@ -175,7 +175,7 @@ def story(measured: Measured, plan: CodingPlan) -> list[str]:
         f"first attempts ({100 * measured.people_pass.mean():.0f} % pass all tests), what they make of a failed "
         "attempt and its failure, which was really run, and tests.",
         f"The loop. The policy writes a body; where a visible test fails it reads its body and the first failure, such "
-        f"as `f([2, 2], 1) gave 3, not 2`, and writes another, up to {plan.rounds} rounds. Controls at as many tries: "
+        f"as “f([2, 2], 1) gave 3, not 2”, and writes another, up to {plan.rounds} rounds. Controls at as many tries: "
         "the failure of another problem with the same arguments in place of its own; and no reading at all, each try "
         "anew.",
         f"Traces. The policy played {len(measured.traces):,} episodes of up to {plan.turns} turns on training "
