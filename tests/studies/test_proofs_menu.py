@@ -3,7 +3,7 @@ import pytest
 from foolsgold.environments.theorems.formulas import parse, statement
 from foolsgold.environments.theorems.tactics import NotApplicable, Tactic, play
 from foolsgold.environments.theorems.world import Theorems
-from foolsgold.studies.proofs_menu import menu, parse_goal, parse_tactic, translated
+from foolsgold.studies.proofs_menu import by_the_book, menu, parse_goal, parse_tactic, translated
 
 THEOREMS = Theorems().theorems("test", 40, 2)
 
@@ -60,3 +60,11 @@ def test_statements_go_over_to_the_other_prover():
         assert statement(parse(formula.text()), "lean") == statement(formula, "lean")
         with pytest.raises(NotApplicable):
             play(formula, [*theorem.proof.script, Tactic("left")])
+
+
+def test_coqs_apply_does_more_than_the_book_knows():
+    formula = parse("p /\\ q -> q")
+    assert by_the_book(formula, ["intro h1", "destruct h1 as [h2 h3]", "exact h3"], "coq")
+    assert by_the_book(formula, ["intro h1", "rcases h1 with ⟨h2, h3⟩", "exact h3"], "lean")
+    for script in (["intro h1", "apply h1"], ["intro h1"], ["tauto"]):
+        assert not by_the_book(formula, script, "coq")

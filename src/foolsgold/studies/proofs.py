@@ -32,7 +32,7 @@ from foolsgold.studies.proofs_measure import (
     measure_policy,
     measure_ranked,
 )
-from foolsgold.studies.proofs_menu import translated
+from foolsgold.studies.proofs_menu import by_the_book, translated
 from foolsgold.studies.proofs_pipeline import ProofsPipeline, accepted, session_of
 from foolsgold.studies.proofs_plan import Plan
 from foolsgold.studies.proofs_report import judge, sections
@@ -116,6 +116,7 @@ class Proofs:
             rounds=expert_rounds(self.pipeline),
             train=plan.train,
             shortest=[tactics(each.answer, plan.tool) for each in tested],
+            tool=plan.tool,
             agreement=self._agreement(results),
         )
         self._log(measured)
@@ -203,17 +204,23 @@ def tactics(script: str, tool: Tool) -> int:
 
 def compare(pipeline: ProofsPipeline, session: ProofSession, to: Tool, results: dict[str, Result]) -> Agreement:
     """Have another prover check the shortest proof found of each test theorem."""
-    found, said = 0, []
+    tool, found = pipeline.plan.tool, 0
+    said: list[tuple[str, list[str]]] = []
+    kept: list[bool] = []
     for row, problem in enumerate(pipeline.problems("test")):
         scripts = [result.proofs[row] for result in results.values() if result.proofs[row]]
         if not scripts:
             continue
         found += 1
-        other = [translated(tactic, pipeline.plan.tool, to) for tactic in min(scripts, key=len)]
+        script, formula = min(scripts, key=len), parse(problem.prompt)
+        other = [translated(tactic, tool, to) for tactic in script]
         known = [tactic for tactic in other if tactic is not None]
         if len(known) == len(other):
-            said.append((statement(parse(problem.prompt), to), known))
-    return Agreement(to, found, len(said), sum(accepted(session, to, said)))
+            said.append((statement(formula, to), known))
+            kept.append(by_the_book(formula, script, tool))
+    passed = accepted(session, to, said)
+    both = sum(book and each for book, each in zip(kept, passed, strict=True))
+    return Agreement(to, found, len(said), sum(passed), sum(kept), both)
 
 
 def main(config: ProofsConfig) -> None:

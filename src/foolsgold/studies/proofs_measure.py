@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from foolsgold.environments.problems import Problem
+from foolsgold.environments.theorems.formulas import Tool, parse
 from foolsgold.files import write_text
 from foolsgold.objectives.best_of_n import best_of_n_gold
 from foolsgold.policies.decoder import Decoder
@@ -21,7 +22,7 @@ from foolsgold.rewards.verifiers.proof_sessions import ProofSession
 from foolsgold.rewards.verifiers.proof_turns import ProofTurns
 from foolsgold.studies.overoptimization_measure import Difference
 from foolsgold.studies.proofs_arms import RLStep, Round, Spent, Tick
-from foolsgold.studies.proofs_menu import menu
+from foolsgold.studies.proofs_menu import by_the_book, menu
 from foolsgold.studies.proofs_pipeline import Metered, ProofsPipeline, accepted
 from foolsgold.training.multi_turn import TurnSettings, play
 from foolsgold.training.proof_search import (
@@ -187,6 +188,10 @@ class Agreement:
     """Of them, those that can be put into its words."""
     accepted: int
     """Of those, those that its kernel accepts."""
+    by_the_book: int
+    """Translated ones that keep to the rules of `environments.theorems`, which both provers know."""
+    accepted_by_the_book: int
+    """Of those, those that its kernel accepts."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +209,7 @@ class Measured:
     """Theorems of the train split."""
     shortest: list[int]
     """`[P]`, tactics of the shortest proof."""
+    tool: Tool
     agreement: Agreement | None
     """None where no other prover was asked."""
 
@@ -233,9 +239,15 @@ class Measured:
             found += sum(each.searched.solved) + (int(np.sum(each.tried.solved)) if each.tried else 0)
         return passed, found
 
-    def lengths(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Tactics of the proofs that a policy's search found, and of the shortest ones of the same theorems."""
-        scripts = self.results[name].searched.scripts
-        pairs = [(len(script), size) for script, size in zip(scripts, self.shortest, strict=True) if script]
-        found, shortest = np.array(pairs, int).reshape(-1, 2).T
-        return found, shortest
+    def lengths(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the proofs that a policy's search found: their tactics, those of the shortest proofs of the same theorems
+        by the rules of `environments.theorems`, and, bool, whether they keep to these rules."""
+        found = [
+            (len(script), size, by_the_book(parse(problem.prompt), script, self.tool))
+            for script, size, problem in zip(
+                self.results[name].searched.scripts, self.shortest, self.tested, strict=True
+            )
+            if script
+        ]
+        lengths, shortest, kept = np.array(found, int).reshape(-1, 3).T
+        return lengths, shortest, kept.astype(bool)

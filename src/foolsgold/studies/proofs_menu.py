@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import get_args
 
-from foolsgold.environments.theorems.formulas import FALSE, Tool, atom, parse
-from foolsgold.environments.theorems.tactics import Kind, NotApplicable, Sequent, Tactic
+from foolsgold.environments.theorems.formulas import FALSE, Formula, Tool, atom, parse
+from foolsgold.environments.theorems.tactics import Kind, NotApplicable, Sequent, Tactic, play
 
 _NAME = r"h\d+"
 _MARKS = {"ON": _NAME, "FIRST": _NAME, "LAST": _NAME, "ARGUMENT": _NAME, "FORMULA": ".+"}
@@ -47,6 +47,19 @@ def _patterns(tool: Tool) -> dict[Kind, re.Pattern[str]]:
             escaped = escaped.replace(mark, f"(?P<{mark.lower()}>{form})")
         patterns[kind] = re.compile(escaped)
     return patterns
+
+
+def by_the_book(formula: Formula, script: Sequence[str], tool: Tool) -> bool:
+    """Whether a script is a proof by the rules of `environments.theorems`, which are narrower than the provers' own.
+
+    Coq's `apply` for one takes a conjunction apart by itself; Lean's does not.
+    """
+    tactics = [parse_tactic(text, tool) for text in script]
+    known = [tactic for tactic in tactics if tactic is not None]
+    try:
+        return len(known) == len(tactics) and not play(formula, known)
+    except NotApplicable:
+        return False
 
 
 def parse_goal(line: str) -> Sequent:
