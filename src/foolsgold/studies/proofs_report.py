@@ -266,8 +266,9 @@ def grades(measured: Measured) -> Comparison:
 
 
 def _cell(values: np.ndarray) -> str:
-    low, high = mean_interval(values) if len(values) > 1 else (None, None)
-    return cell(float(values.mean()), low, high, "%")
+    """A mean; of yes and no with the interval of a share."""
+    figure = share("", values) if set(values) <= {0.0, 1.0} or len(values) < 2 else mean("", values, "%")
+    return cell(figure.value, figure.low, figure.high, "%")
 
 
 def lengths(measured: Measured) -> Comparison:
