@@ -23,8 +23,8 @@ class Table:
     """Expansions of a search of a held-out theorem at most."""
 
 
-TABLE: dict[Tool, Table] = {"coq": Table(3.0, 128), "lean": Table(20.0, 64)}
-"""Lean as WebAssembly takes some 50 times as long for a tactic."""
+TABLE: dict[Tool, Table] = {"coq": Table(3.0, 128), "lean": Table(10.0, 64)}
+"""Lean as WebAssembly takes some 50 times as long for a tactic, and one Lean does the work of two processes."""
 
 
 @dataclass(frozen=True)
