@@ -80,7 +80,9 @@ class Measured:
         return (ending.greedy_trained | self.houdini.trained).astype(float)
 
     def added(self, ending: Ending) -> Difference:
-        """Proved by either less proved by Houdini, over programs of all families, held out or not."""
-        either = np.concatenate([self.union(ending), self.union_trained(ending)])
-        alone = np.concatenate([self.houdini.tested, self.houdini.trained]).astype(float)
-        return Difference.of(either, alone)
+        """Proved by either less proved by Houdini, held-out families."""
+        return Difference.of(self.union(ending), self.houdini.tested.astype(float))
+
+    def added_trained(self, ending: Ending) -> Difference:
+        """The same of the training families."""
+        return Difference.of(self.union_trained(ending), self.houdini.trained.astype(float))
