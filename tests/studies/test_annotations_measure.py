@@ -76,7 +76,10 @@ def test_differences_are_paired_by_program():
     found = measured(UNCHANGED)  # the same seed: the same answers to each program
     assert found.gain("rl").mean == 0
     assert found.gain("rl").interval == (0, 0)
-    assert measured(BETTER).gain("rl").mean == pytest.approx(0.5, abs=0.08)
+    better = measured(BETTER)
+    assert better.gain("rl").mean == pytest.approx(0.5, abs=0.08)
+    assert better.gain_by_family("rl").mean == pytest.approx(better.gain("rl").mean)  # families are of one size
+    assert better.gain_by_family("rl").n == 3
 
 
 def test_some_of_k_answers_and_turns():

@@ -49,6 +49,17 @@ class Measured:
         """Programs proved at once by an arm's end less those by the start."""
         return Difference.of(self.arms[name].ending.proved(1), self.start.proved(1))
 
+    def gain_by_family(self, name: Method) -> Difference:
+        """The same over held-out families, each with the mean of its programs: how sure it is of other structures."""
+        of = np.array([problem.family for problem in self.tested])
+        ends = (self.arms[name].ending.proved(1), self.start.proved(1))
+        after, before = (np.array([values[of == family].mean() for family in np.unique(of)]) for values in ends)
+        return Difference.of(after, before)
+
+    def gain_trained(self, name: Method) -> Difference:
+        """As `gain`, of the training families."""
+        return Difference.of(self.arms[name].ending.proved_trained(1), self.start.proved_trained(1))
+
     def lead(self, name: Method, over: Method) -> Difference:
         """Programs proved at once by one arm's end less those by another's."""
         return Difference.of(self.arms[name].ending.proved(1), self.arms[over].ending.proved(1))

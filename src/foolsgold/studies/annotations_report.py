@@ -60,6 +60,8 @@ def judge(measured: Measured) -> Verdict:
     turns = measured.turns
     figures += [
         gain,
+        _of("RL less start, mean over held-out families", measured.gain_by_family("rl")),
+        _of("RL less start, sampled, training families", measured.gain_trained("rl")),
         _of("expert iteration less start, sampled", measured.gain("expert")),
         _of("RL less expert iteration, sampled", measured.lead("rl", "expert")),
         _of(f"{turns} turns of RL on turns less {turns} tries of RL on tries", measured.read),
@@ -254,5 +256,7 @@ def mended(measured: Measured) -> CodeQuotes:
 
 def _cell(values: np.ndarray | Iterable[float]) -> str:
     found = np.asarray(values, float)
-    low, high = mean_interval(found) if len(found) > 1 else (None, None)
-    return cell(float(found.mean()), low, high, "%")
+    if len(found) < 2:
+        return cell(float(found.mean()), unit="%")
+    low, high = np.clip(mean_interval(found), 0, 1)
+    return cell(float(found.mean()), float(low), float(high), "%")
