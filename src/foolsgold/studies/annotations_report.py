@@ -251,6 +251,8 @@ def mended(measured: Measured) -> CodeQuotes:
         lines = [f"{' '.join(answer.split())}\n  {note}" for answer, note in turns]
         quotes.append(Quote(program, cut("\n".join(lines), 600), {"turns": f"{len(turns)}"}))
     intro = "RL on turns: what it proposed, what the engine said, what it proposed then."
+    if not quotes:
+        intro = "RL on turns proved no held-out program after a counterexample."
     return CodeQuotes("Read and mended", quotes, intro)
 
 
