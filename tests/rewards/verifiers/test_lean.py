@@ -81,7 +81,7 @@ def test_goals_read_as_those_of_coq():
 def test_without_lean_the_verifier_fails_and_nobody_gets_zero(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     verifier = LeanVerifier(folder=tmp_path)
-    with pytest.raises(VerifierFailure, match="foolsgold tools lean"):
+    with pytest.raises(VerifierFailure, match="foolsgold tools --install lean"):
         verifier.verdicts(["p"], ["exact id"], statement=["(p : Prop) : p → p"])
     with pytest.raises(UserError, match="no statement"):
         verifier.verdicts(["p"], ["exact id"], statement=["p → p"])
