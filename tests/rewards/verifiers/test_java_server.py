@@ -102,6 +102,7 @@ def test_steps_end_loops_and_recursion_alike_each_time(server):
 def test_a_call_that_no_step_sees_costs_that_input_only(server):
     source = """static int f(int n) {
         return n == 0 ? 1 : new java.math.BigInteger("7").pow(50_000_000 * n).bitLength(); }"""
+    assert run(server, source, (0,))[0].value == 1
     before = server.starts
     found = run(server, source, (0,), (1,), (0,))
     assert [each.dropped for each in found] == ["", "time", ""]
