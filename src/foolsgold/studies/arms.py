@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from datetime import datetime
@@ -57,7 +58,7 @@ def in_processes(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # Spawned: a forked child would inherit threads of PyTorch and Numba that are not there.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(cores, len(jobs)), context) as pool:
+    with ProcessPoolExecutor(min(cores, len(jobs)), context, _end_with_parent) as pool:
         pending: set[Future[Any]] = {pool.submit(function, *job) for job in jobs}
         try:
             while pending:
@@ -70,6 +71,18 @@ def in_processes(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], 
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
+
+
+def _end_with_parent() -> None:
+    """Lets no arm go on where nobody waits for it: a parent that is killed cannot end its children itself."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _steps_done(folder: Path, arm: AnyArm) -> int:
