@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from foolsgold.rewards.verifiers import lean_install
+from foolsgold.rewards.verifiers.registry import PREFIX, VERIFIERS
 from foolsgold.serving import tools_command
 from foolsgold.serving.tools_command import Tool, ToolsCommand, main
 
@@ -19,9 +20,12 @@ def test_what_is_missing_comes_with_its_command(monkeypatch, capsys):
     assert "get here" not in told
 
 
-def test_every_tool_can_be_looked_for():
+def test_every_verifier_has_its_tool():
     for tool in tools_command.TOOLS:
         tool.found()
+    served = {tool.serves for tool in tools_command.TOOLS}
+    # That of code is the sandbox, which serves all.
+    assert {f"{PREFIX}{name}" for name in VERIFIERS if name != "code"} <= served
 
 
 def test_lean_is_put_where_it_is_asked_for(monkeypatch, tmp_path):

@@ -21,7 +21,6 @@ from foolsgold.training.multi_turn import (
     TurnSettings,
     conversation,
     play,
-    solved_by_turn,
     turns_to_imitate,
     write_traces,
 )
@@ -74,10 +73,6 @@ HAND = [
     Episode(0, [Turn("p", "c", 0.5, ""), Turn("r", "d", 0.5, "")], solved=False),
     Episode(1, [Turn("p", "a", 1.0, "yes")], solved=True),
 ]
-
-
-def test_share_solved_by_turn():
-    assert solved_by_turn(HAND, 3) == pytest.approx([1 / 3, 2 / 3, 2 / 3])
 
 
 def test_traces_are_conversations(tmp_path):

@@ -46,8 +46,6 @@ class Drawn:
     completion: list[int]
     log_probs: list[float]
     """Of each token of the completion, nats, as the sampler drew it."""
-    stopped: bool
-    """Whether the action ended by itself; else it was cut off."""
 
 
 @dataclass(frozen=True)
@@ -127,16 +125,8 @@ def play(
 
 
 def _drawn(samples: Samples) -> list[Drawn]:
-    rows = zip(
-        samples.prompts, samples.completions(), samples.log_probs.tolist(), samples.stopped.tolist(), strict=True
-    )
-    return [Drawn(prompt, tokens, chances[: len(tokens)], stopped) for prompt, tokens, chances, stopped in rows]
-
-
-def solved_by_turn(episodes: Sequence[Episode], turns: int) -> list[float]:
-    """Share of episodes solved within the first 1 … `turns` turns."""
-    taken = [len(each.turns) if each.solved else turns + 1 for each in episodes]
-    return [sum(number <= turn for number in taken) / len(taken) for turn in range(1, turns + 1)]
+    rows = zip(samples.prompts, samples.completions(), samples.log_probs.tolist(), strict=True)
+    return [Drawn(prompt, tokens, chances[: len(tokens)]) for prompt, tokens, chances in rows]
 
 
 def conversation(episode: Episode, columns: dict[str, Any] | None = None) -> dict[str, Any]:
