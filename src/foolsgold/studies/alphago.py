@@ -33,6 +33,7 @@ from foolsgold.studies.alphago_report import judge, sections
 from foolsgold.studies.go_pipeline import amateur_games, judge_truly, policy_games, tuned_club
 from foolsgold.studies.progress import Stages
 from foolsgold.training import checkpoint
+from foolsgold.training.budget import Budget
 from foolsgold.training.go_reward_model import BoardPairs, RewardModelSettings, fit_reward_model, preference_margins
 from foolsgold.training.imitation import imitate, move_accuracy, positions_of_amateurs, positions_of_records
 from foolsgold.training.run_folder import RunFolder
@@ -40,7 +41,7 @@ from foolsgold.training.self_play import Progress, SelfPlay, load_finished, load
 from foolsgold.training.self_play_worker import FinishedGames
 
 STUDY = "alphago"
-VERSION = 1
+VERSION = 2
 TRAINING_THREADS = 2
 
 
@@ -70,7 +71,7 @@ class AlphaGo:
     def run(self) -> Verdict:
         """All stages; writes verdict.json and report.html."""
         base = self.base_policy()
-        rl, rl_steps = self.train("rl", "real RL", base, ScoreReferee(), 0)
+        rl, done = self.train("rl", "real RL", base, ScoreReferee(), self.plan.budget, 0)
         labels = self.labels(base, self.agent("real RL", rl, ScoreReferee()))
         model = self.reward_model(labels)
         quality = self.quality(model, labels)
@@ -78,7 +79,8 @@ class AlphaGo:
         ordinary = labels.pool.states[:: max(1, len(labels.pool) // 2000)]
         # Twice the spread of ordinary boards counts as a margin of N points, where tanh is still steep.
         referee = RewardModelReferee(reward, 2 * float(reward.margin(ordinary).std()))
-        rlhf, _ = self.train("rlhf", "RLHF", base, referee, rl_steps)
+        # Minutes would give the agent that has the machine to itself more games.
+        rlhf, _ = self.train("rlhf", "RLHF", base, referee, Budget(games=done.games), done.iteration)
         agents = {
             "real RL": self.agent("real RL", rl, ScoreReferee()),
             "RLHF": self.agent("RLHF", rlhf, referee),
@@ -137,10 +139,12 @@ class AlphaGo:
         accuracy = move_accuracy(fitted, positions.rows(slice(0, held_out)))
         return fitted, {"move_accuracy": accuracy, "held_out_moves": held_out}
 
-    def train(self, key: str, name: str, base: GoNetwork, referee: Referee, first_step: int) -> tuple[GoNetwork, int]:
-        """Self-play under a referee, the one loop for both agents; returns the network and the next step's number."""
+    def train(
+        self, key: str, name: str, base: GoNetwork, referee: Referee, budget: Budget, first_step: int
+    ) -> tuple[GoNetwork, Progress]:
+        """Self-play under a referee, the one loop for both agents; returns the network and what it took."""
         plan, folder = self.plan, self.folder
-        player = SelfPlay(base, referee, plan.self_play, plan.budget, folder.checkpoints / key)
+        player = SelfPlay(base, referee, plan.self_play, budget, folder.checkpoints / key)
         with self.stages.stage(f"{name} plays itself", 1000) as tick:
             if player.progress.share < 1:
                 folder.truncate_after(first_step + player.progress.iteration)
@@ -150,7 +154,7 @@ class AlphaGo:
                 folder.log(first_step + progress.iteration, **{f"{key}/{k}": v for k, v in found.items()})
                 tick(min(1000, int(1000 * progress.share)), 1000)
 
-            return player.run(report), first_step + player.progress.iteration
+            return player.run(report), player.progress
 
     def labels(self, base: GoNetwork, strong: Agent) -> Labels:
         """Boards from people's and the base policy's games; the club compares them; a strong search knows the truth."""
@@ -267,8 +271,8 @@ class AlphaGo:
             "Reward model. The same trunk, fitted to the comparisons by Bradley and Terry's likelihood. It sees a "
             "board and the prisoners, as the raters did; not komi, nor the moves that led there.",
             f"Reinforcement learning, twice. Self-play with Gumbel AlphaZero search, {plan.simulations} simulations, "
-            f"{plan.budget} for each agent, both from the base policy. When a game ends a referee says who won: the "
-            "area score in one run, the reward model in the other. Nothing else differs.",
+            f"{measured.rl.games[-1]:,} games for each agent, both from the base policy. When a game ends a referee "
+            "says who won: the area score in one run, the reward model in the other. Nothing else differs.",
             f"The match. {len(measured.head_to_head.score)} games; each opening of 2 or 4 random moves is played twice "
             "with colours swapped, and the score decides.",
         ]
@@ -310,7 +314,9 @@ def main(config: AlphaGoConfig) -> None:
     else:
         folder = RunFolder.open(config.resume, STUDY, VERSION)
         plan = Plan.from_json({k: v for k, v in folder.config.items() if k != "engine"})
-    console.print(f"[bold]alphago[/bold] on {plan.board}x{plan.board}, {plan.budget} of self-play for each agent")
+    console.print(
+        f"[bold]alphago[/bold] on {plan.board}x{plan.board}, {plan.budget} of self-play, RLHF as many games as RL"
+    )
     for name, value in folder.config.items():
         console.print(f"  {name:<18} {value}", highlight=False)
     console.print(f"  {'run folder':<18} {folder.path}", highlight=False, soft_wrap=True)

@@ -33,7 +33,7 @@ class AlphaGoConfig:
     board: int = 7
     """Side of the board: 5, 7 or 9."""
     minutes: float | None = None
-    """Minutes of self-play for each of the two agents; 1, 3.5 and 10 on 5x5, 7x7 and 9x9 unless given."""
+    """Minutes of self-play for real RL, RLHF plays as many games; 1, 3.5 and 10 on 5x5, 7x7 and 9x9 unless given."""
     games: int | None = None
     """Games of self-play for each agent instead of minutes: the same seed then gives the same numbers."""
     seed: int = 0

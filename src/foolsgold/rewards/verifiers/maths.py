@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -201,7 +202,7 @@ class _Worker:
             self._process = None
             code = process.wait()
             _closed(process)
-        if code == 1:
+        if code == -signal.SIGALRM:
             return "timeout", f"the answer takes longer than {seconds:g} s to compare"
         raise VerifierFailure(f"math-verify ended with exit code {code} over the answer {answer!r}")
 
