@@ -113,6 +113,12 @@ def test_the_budget_of_games_is_met(uninterrupted):
     assert play.progress.share >= 1
 
 
+def test_the_last_iteration_is_no_handful_of_games(tmp_path):
+    play = start(tmp_path, games_an_iteration=GAMES - 3)
+    play.run()
+    assert play.progress.iteration == 1
+
+
 def test_training_moves_the_weights(uninterrupted, tmp_path):
     untrained = start(tmp_path).learner.averaged
     assert differing(uninterrupted[2], untrained)

@@ -113,7 +113,8 @@ class SelfPlay:
         evaluate = go_evaluator(self.learner.averaged, worker.games, worker.size)
         quota = self.settings.games_an_iteration
         if self.budget.games is not None:
-            quota = min(quota, self.budget.games - self.progress.games)
+            left = self.budget.games - self.progress.games
+            quota = left if left < 1.5 * quota else quota  # the last iteration is never a handful of games
         shares = [quota // WORKERS + (i < quota % WORKERS) for i in range(WORKERS)]
         began = time.perf_counter()
         playing = [
