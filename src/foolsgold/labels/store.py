@@ -2,6 +2,7 @@
 
 One SQLite file, or any PostgreSQL database by its URL. Prompts, candidates and comparisons are named by a hash of
 their content: what is submitted twice is stored once, and writers need not look anything up or agree on numbers.
+Nothing is ever overwritten: a judgement that is taken back stays, with a retraction beside it.
 """
 
 from __future__ import annotations
@@ -9,145 +10,67 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, Connection, Engine, make_url
 
-from foolsgold.errors import UserError
+from foolsgold.labels import schema
+from foolsgold.labels.comparison import (
+    Choice,
+    Comparison,
+    Preferred,
+    Source,
+    content_key,
+    iso,
+    judgement_key,
+    to_json,
+)
+from foolsgold.labels.database import Database, open_database
 
-SCHEMA_VERSION = 1
+__all__ = ["Choice", "Comparison", "ComparisonStore", "Judgement", "Preferred", "Source", "open_store"]
+
 CHUNK = 5000
 """Comparisons in one transaction of `add_many`."""
-WAIT = 60.0
-"""Seconds a SQLite writer waits for another one before it gives up."""
-KEY_BYTES = 16
-
-Preferred = Literal["a", "b", "tie"]
-Source = str | dict[str, Any]
-"""Where something comes from: a name, or what JSON can hold, such as {"policy": …, "checkpoint": …, "seed": …}."""
+_c = schema.comparisons.c
+_IN_FORCE = ~sa.exists().where(schema.retractions.c.comparison_id == _c.id)
+_JUDGED = (_c.preferred != "skipped") & _IN_FORCE
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One judgement: a rater saw two candidates for a prompt and preferred one of them.
-
-    Raises:
-      ValueError: `preferred` is unknown, `created` has no time zone, or a text has no UTF-8 form.
-    """
+class Judgement:
+    """What a rater answered, still in force or not; see `Comparison` for the fields they share."""
 
     prompt: str
     a: str
-    """The candidate shown first."""
     b: str
-    """The candidate shown second."""
-    preferred: Preferred
+    choice: Choice
     rater: str
     created: datetime
-    """When the rater decided, with a time zone; kept in UTC, to the microsecond."""
     source: Source
-    """What asked for the judgement."""
-    source_a: Source | None = None
-    """What wrote candidate a: policy, checkpoint, seed."""
-    source_b: Source | None = None
-    """What wrote candidate b."""
-    seconds: float | None = None
-    """Time the rater spent, in seconds; None when not measured."""
-
-    def __post_init__(self) -> None:
-        if self.preferred not in get_args(Preferred):
-            raise ValueError(f"preferred is {self.preferred!r}; choose one of {', '.join(get_args(Preferred))}")
-        if self.created.utcoffset() is None:
-            raise ValueError(f"created {self.created} has no time zone; give one, such as datetime.now(UTC)")
-        object.__setattr__(self, "created", self.created.astimezone(UTC))
-        for name in ("prompt", "a", "b", "rater"):
-            try:
-                getattr(self, name).encode()
-            except UnicodeEncodeError as error:
-                raise ValueError(f"{name} holds half a character (a lone surrogate): {error}") from None
+    source_a: Source | None
+    source_b: Source | None
+    seconds: float | None
+    strength: int | None
+    planted: str | None
+    """"check": a pair whose answer was known; "repeat": one that the rater had judged before; None: neither."""
+    retracted: datetime | None
+    """When it was taken back, None where it stands."""
 
     @property
     def key(self) -> bytes:
-        """`[16]` bytes naming this judgement, the same on every machine.
-
-        Who preferred which of two texts when; a retry that differs in its sources or the time spent is no new one.
-        """
-        return _key(self.prompt, self.a, self.b, self.preferred, self.rater, _iso(self.created))
-
-
-def _key(*texts: str) -> bytes:
-    """Hash of `texts`; their lengths go in, so that no two ways to cut the same string collide."""
-    framed = "".join([f"{len(text)}:{text}" for text in texts])
-    return blake2b(framed.encode(), digest_size=KEY_BYTES).digest()
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="microseconds")
-
-
-_schema = sa.MetaData()
-_Key = sa.LargeBinary(KEY_BYTES)
-
-_store = sa.Table(
-    "foolsgold_store",
-    _schema,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.CheckConstraint("id = 1", name="one_row"),
-)
-_raters = sa.Table(
-    "raters",
-    _schema,
-    sa.Column("name", sa.Text, primary_key=True),
-)
-_prompts = sa.Table(
-    "prompts",
-    _schema,
-    sa.Column("key", _Key, primary_key=True),
-    sa.Column("content", sa.Text, nullable=False),
-)
-_candidates = sa.Table(
-    "candidates",
-    _schema,
-    sa.Column("key", _Key, primary_key=True),
-    sa.Column("prompt_key", _Key, sa.ForeignKey("prompts.key"), nullable=False),
-    sa.Column("content", sa.Text, nullable=False),
-    sa.Column("source", sa.Text, comment="JSON"),
-)
-_comparisons = sa.Table(
-    "comparisons",
-    _schema,
-    sa.Column("id", sa.Integer, primary_key=True, comment="order of arrival"),
-    sa.Column("key", _Key, nullable=False, unique=True),
-    sa.Column("prompt_key", _Key, sa.ForeignKey("prompts.key"), nullable=False),
-    sa.Column("a_key", _Key, sa.ForeignKey("candidates.key"), nullable=False),
-    sa.Column("b_key", _Key, sa.ForeignKey("candidates.key"), nullable=False),
-    sa.Column("preferred", sa.Text, nullable=False),
-    sa.Column("rater", sa.Text, sa.ForeignKey("raters.name"), nullable=False),
-    sa.Column("created", sa.Text, nullable=False, comment="ISO 8601, UTC, to the microsecond"),
-    sa.Column("seconds", sa.Float),
-    sa.Column("source", sa.Text, nullable=False, comment="JSON"),
-    # A rater may decline to judge; such rows are kept but are no comparisons.
-    sa.CheckConstraint("preferred IN ('a', 'b', 'tie', 'skipped')", name="known_preference"),
-)
-_JUDGED = _comparisons.c.preferred != "skipped"
+        """`[16]` bytes naming this judgement, the same on every machine."""
+        return judgement_key(self.prompt, self.a, self.b, self.choice, self.rater, self.created)
 
 
 class ComparisonStore:
     """Comparisons on disk; open it with `open_store`. Several processes may write to one store at once."""
 
-    def __init__(self, engine: Engine, name: str):
-        self._engine = engine
-        self._name = name
-        with self._errors_named():
-            self._check_schema()
+    def __init__(self, database: Database):
+        self.database = database
 
     def add(self, comparison: Comparison) -> None:
         """Store one comparison; it is on disk when this returns. See `add_many`."""
@@ -165,50 +88,67 @@ class ComparisonStore:
         remaining = iter(comparisons)
         while chunk := list(islice(remaining, CHUNK)):
             rows = _rows(chunk)
-            with self._errors_named(), self._engine.begin() as connection:
+            with self.database.writing() as connection:
                 for table, values in rows.items():
-                    connection.exec_driver_sql(_insert_sql(table, tuple(values[0]), self._engine.dialect), values)
+                    self.database.insert(connection, table, values)
 
-    def comparisons(self, rater: str | None = None, limit: int | None = None) -> Iterator[Comparison]:
-        """Comparisons in their order of arrival, as they stood when the iteration began.
+    def retract(self, key: bytes, now: datetime | None = None) -> bool:
+        """Take back the judgement of this key: it stays in `history` and leaves `comparisons`, for good.
+
+        A rater who changes their mind retracts and judges again, at another moment.
+
+        Returns:
+          False where it was taken back before.
+
+        Raises:
+          KeyError: no judgement has this key.
+        """
+        with self.database.writing() as connection:
+            found = connection.scalar(sa.select(_c.id).where(_c.key == key))
+            if found is None:
+                raise KeyError(key.hex())
+            row = {"comparison_id": found, "created": iso(now or datetime.now(UTC))}
+            return self.database.insert(connection, schema.retractions, [row]) == 1
+
+    def comparisons(
+        self, rater: str | None = None, limit: int | None = None, project: str | None = None, planted: bool = False
+    ) -> Iterator[Comparison]:
+        """Comparisons in force in their order of arrival, as they stood when the iteration began.
 
         Args:
           rater: only this rater's.
           limit: at most so many.
+          project: only this labelling project's.
+          planted: with attention checks and repeats, which measure raters and would count pairs twice.
         """
-        a, b = _candidates.alias("a"), _candidates.alias("b")
-        c = _comparisons.c
-        query = (
-            sa.select(
-                _prompts.c.content, a.c.content, b.c.content, c.preferred, c.rater, c.created,
-                c.source, a.c.source, b.c.source, c.seconds,
-            )
-            .join_from(_comparisons, _prompts)
-            .join(a, a.c.key == c.a_key)
-            .join(b, b.c.key == c.b_key)
-            .where(_JUDGED)
-            .order_by(c.id)
-            .limit(limit)
-        )  # fmt: skip
-        if rater is not None:
-            query = query.where(c.rater == rater)
-        with self._errors_named(), self._engine.connect().execution_options(yield_per=1000) as connection:
-            for prompt, text_a, text_b, preferred, who, created, *sources, seconds in connection.execute(query):
-                source, source_a, source_b = (json.loads(text or "null") for text in sources)
-                moment = datetime.fromisoformat(created)
-                yield Comparison(prompt, text_a, text_b, preferred, who, moment, source, source_a, source_b, seconds)
+        which = _JUDGED if planted else _JUDGED & _c.planted.is_(None)
+        query = _narrowed(_texts().where(which), rater, project).limit(limit)
+        with self.database.reading(batch=1000) as connection:
+            for row in connection.execute(query):
+                yield Comparison(preferred=row.preferred, **_shared(row))
+
+    def history(self, rater: str | None = None, project: str | None = None) -> Iterator[Judgement]:
+        """Every judgement ever made, skips, checks and those taken back included, in their order of arrival."""
+        taken_back = schema.retractions.c
+        query = _texts().outerjoin(schema.retractions, taken_back.comparison_id == _c.id)
+        query = _narrowed(query.add_columns(_c.planted, taken_back.created.label("retracted")), rater, project)
+        with self.database.reading(batch=1000) as connection:
+            for row in connection.execute(query):
+                retracted = datetime.fromisoformat(row.retracted) if row.retracted else None
+                yield Judgement(choice=row.preferred, planted=row.planted, retracted=retracted, **_shared(row))
 
     def __len__(self) -> int:
-        """Comparisons stored, by all raters."""
-        with self._errors_named(), self._engine.connect() as connection:
-            return connection.scalar(sa.select(sa.func.count()).select_from(_comparisons).where(_JUDGED)) or 0
+        """Comparisons in force, by all raters, without attention checks and repeats."""
+        with self.database.reading() as connection:
+            query = sa.select(sa.func.count()).select_from(schema.comparisons)
+            return connection.scalar(query.where(_JUDGED & _c.planted.is_(None))) or 0
 
     def __bool__(self) -> bool:
         return True  # an empty store is still a store
 
     def close(self) -> None:
         """Give the file or the connections back."""
-        self._engine.dispose()
+        self.database.close()
 
     def __enter__(self) -> ComparisonStore:
         return self
@@ -216,96 +156,65 @@ class ComparisonStore:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _check_schema(self) -> None:
-        with self._engine.connect() as connection:
-            version = self._version(connection)
-        if version is None:
-            with self._engine.begin() as connection:
-                if self._engine.dialect.name == "sqlite":
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")  # two processes may meet at a new file
-                version = self._version(connection)
-                if version is None:
-                    _schema.create_all(connection)
-                    connection.execute(sa.insert(_store).values(id=1, version=SCHEMA_VERSION))
-                    version = SCHEMA_VERSION
-        if version != SCHEMA_VERSION:
-            raise UserError(
-                f"{self._name} is a comparison store of format {version}, but this foolsgold reads format "
-                f"{SCHEMA_VERSION}; open it with the foolsgold that wrote it"
-            )
-
-    def _version(self, connection: Connection) -> int | None:
-        """The stored schema version, None where there are no tables yet."""
-        tables = sa.inspect(connection).get_table_names()
-        if _store.name in tables:
-            return connection.scalar(sa.select(_store.c.version))
-        if set(tables) & set(_schema.tables) or (tables and self._engine.dialect.name == "sqlite"):
-            raise UserError(f"{self._name} holds another program's tables; name a new file or an empty database")
-        return None
-
-    @contextmanager
-    def _errors_named(self) -> Iterator[None]:
-        """Turns what the disk or the database refuses into one line; errors of our own SQL pass."""
-        try:
-            yield
-        except (sa.exc.IntegrityError, sa.exc.ProgrammingError):
-            raise
-        except sa.exc.DatabaseError as error:
-            reason = str(error.orig).strip().replace("\n", " ")
-            raise UserError(f"comparison store {self._name}: {reason}") from error
-
 
 def open_store(path_or_url: str | Path) -> ComparisonStore:
     """Open the comparison store in a SQLite file, or behind an SQLAlchemy URL; made new where there is none.
 
+    A store of an older format is brought up to date, which takes some seconds a million comparisons.
+
     Raises:
-      UserError: the folder is missing, the file is no SQLite database or another program's, the store has another
+      UserError: the folder is missing, the file is no SQLite database or another program's, the store has a newer
         format, the database is neither SQLite nor PostgreSQL, or it cannot be reached.
     """
-    url = _url(path_or_url)
-    backend = url.get_backend_name()
-    name = (url.database or ":memory:") if backend == "sqlite" else url.render_as_string(hide_password=True)
-    if backend not in ("sqlite", "postgresql"):
-        raise UserError(f"{name} is neither SQLite nor PostgreSQL; give a file or a URL such as postgresql://host/name")
-    try:
-        if backend == "sqlite":
-            engine = sa.create_engine(url, paramstyle="named", connect_args={"timeout": WAIT})
-            sa.event.listen(engine, "connect", _set_up_sqlite)
-        else:
-            engine = sa.create_engine(url)
-    except ImportError as error:
-        raise UserError(f"{name} needs the Python package {error.name}; install it") from error
-    try:
-        return ComparisonStore(engine, name)
-    except BaseException:
-        engine.dispose()
-        raise
+    return ComparisonStore(open_database(path_or_url))
 
 
-def _url(path_or_url: str | Path) -> URL:
-    if "://" in str(path_or_url):
-        try:
-            return make_url(str(path_or_url))
-        except sa.exc.ArgumentError as error:
-            raise UserError(f"{path_or_url} is no database URL; one looks like postgresql://user@host/name") from error
-    path = Path(path_or_url)
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: the folder {path.parent} does not exist; make it first")
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; name a file in it, such as {path / 'comparisons.sqlite'}")
-    return URL.create("sqlite", database=str(path))
+def _texts() -> sa.Select:
+    """Judgements with their texts and sources, in their order of arrival."""
+    a, b = schema.candidates.alias("a"), schema.candidates.alias("b")
+    return (
+        sa.select(
+            schema.prompts.c.content, a.c.content, b.c.content, _c.preferred, _c.rater, _c.created,
+            _c.source, a.c.source, b.c.source, _c.seconds, _c.strength,
+        )
+        .join_from(schema.comparisons, schema.prompts)
+        .join(a, a.c.key == _c.a_key)
+        .join(b, b.c.key == _c.b_key)
+        .order_by(_c.id)
+    )  # fmt: skip
 
 
-def _set_up_sqlite(connection: Any, _record: object) -> None:
-    # WAL: readers and one writer work side by side. FULL: a commit is on the disk, not only with the system.
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -65536"):
-        connection.execute(f"PRAGMA {pragma}")
+def _narrowed(query: sa.Select, rater: str | None, project: str | None) -> sa.Select:
+    if rater is not None:
+        query = query.where(_c.rater == rater)
+    if project is not None:
+        named = sa.select(schema.projects.c.id).where(schema.projects.c.name == project)
+        query = query.where(_c.project_id == named.scalar_subquery())
+    return query
 
 
-def _insert_sql(table: sa.Table, columns: tuple[str, ...], dialect: sa.Dialect) -> str:
-    """Statement for the driver's own executemany; SQLAlchemy's handling of each row would double the time."""
-    insert = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
-    return str(insert.on_conflict_do_nothing().inline().compile(dialect=dialect, column_keys=columns))
+def _shared(row: sa.Row) -> dict[str, Any]:
+    """What comparisons and judgements have in common."""
+    prompt, a, b, _, rater, created, source, source_a, source_b, seconds, strength = row[:11]
+    return {
+        "prompt": prompt,
+        "a": a,
+        "b": b,
+        "rater": rater,
+        "created": datetime.fromisoformat(created),
+        "source": json.loads(source),
+        "source_a": json.loads(source_a or "null"),
+        "source_b": json.loads(source_b or "null"),
+        "seconds": seconds,
+        "strength": strength,
+    }
+
+
+def candidate_row(prompt_key: bytes, content: str, source: Source | None) -> dict[str, Any]:
+    """The row of a candidate; the same text by another author is another candidate."""
+    text = None if source is None else to_json(source)
+    key = content_key(prompt_key.hex(), content, text or "")
+    return {"key": key, "prompt_key": prompt_key, "content": content, "source": text}
 
 
 def _rows(chunk: list[Comparison]) -> dict[sa.Table, list[dict[str, Any]]]:
@@ -317,13 +226,12 @@ def _rows(chunk: list[Comparison]) -> dict[sa.Table, list[dict[str, Any]]]:
     prompts: dict[bytes, str] = {}
     candidates: dict[bytes, dict[str, Any]] = {}
     comparisons = []
-    prompt_key = functools.cache(_key)
+    prompt_key = functools.cache(content_key)
 
     def candidate(prompt: bytes, content: str, source: Source | None) -> bytes:
-        text = None if source is None else _json(source)
-        key = _key(prompt.hex(), content, text or "")
-        candidates[key] = {"key": key, "prompt_key": prompt, "content": content, "source": text}
-        return key
+        row = candidate_row(prompt, content, source)
+        candidates[row["key"]] = row
+        return row["key"]
 
     for comparison in chunk:
         prompt = prompt_key(comparison.prompt)
@@ -336,17 +244,15 @@ def _rows(chunk: list[Comparison]) -> dict[sa.Table, list[dict[str, Any]]]:
                 "b_key": candidate(prompt, comparison.b, comparison.source_b),
                 "preferred": comparison.preferred,
                 "rater": comparison.rater,
-                "created": _iso(comparison.created),
+                "created": iso(comparison.created),
                 "seconds": comparison.seconds,
-                "source": _json(comparison.source),
+                "source": to_json(comparison.source),
+                "strength": comparison.strength,
             }
         )
     return {
-        _raters: [{"name": name} for name in sorted(raters)],
-        _prompts: [{"key": key, "content": prompts[key]} for key in sorted(prompts)],
-        _candidates: [candidates[key] for key in sorted(candidates)],
-        _comparisons: comparisons,
+        schema.raters: [{"name": name} for name in sorted(raters)],
+        schema.prompts: [{"key": key, "content": prompts[key]} for key in sorted(prompts)],
+        schema.candidates: [candidates[key] for key in sorted(candidates)],
+        schema.comparisons: comparisons,
     }
-
-
-_json = json.JSONEncoder(sort_keys=True).encode
