@@ -239,7 +239,7 @@ def _checked(rows: Sequence[Mapping[str, Any]], wanted: str) -> Iterator[_Row]:
 
 
 def preferences_from_store(store: ComparisonStore, rater: str | None = None) -> list[PreferenceRow]:
-    """The store's comparisons in their order of arrival, one row a judgement; a tie has probability 0.5.
+    """The store's comparisons in their order of arrival, one row a judgement; ties and "both bad" have probability 0.5.
 
     Args:
       rater: only this rater's.
@@ -247,7 +247,8 @@ def preferences_from_store(store: ComparisonStore, rater: str | None = None) -> 
     rows = []
     for comparison in store.comparisons(rater=rater):
         pair = (comparison.b, comparison.a) if comparison.preferred == "b" else (comparison.a, comparison.b)
-        rows.append(PreferenceRow(comparison.prompt, *pair, probability=0.5 if comparison.preferred == "tie" else 1.0))
+        decided = comparison.preferred in ("a", "b")
+        rows.append(PreferenceRow(comparison.prompt, *pair, probability=1.0 if decided else 0.5))
     return rows
 
 
