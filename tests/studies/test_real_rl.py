@@ -1,11 +1,13 @@
 """RL on a verifier beside RL on a vibe: a tiny world from end to end."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 from rich.console import Console
-from tiny_problems import ARMS, PLAN, SumVerifier, arms_here, make
+from scipy import stats
+from tiny_problems import ARM, ARMS, PLAN, SumVerifier, arms_here, make
 
 from foolsgold.audit.verdict import Verdict
 from foolsgold.errors import UserError
@@ -14,8 +16,10 @@ from foolsgold.rewards.verifiers import worlds
 from foolsgold.studies import real_rl, real_rl_arm, real_rl_pipeline
 from foolsgold.studies.progress import Stages
 from foolsgold.studies.real_rl import RealRL, RealRLConfig
+from foolsgold.studies.real_rl_arm import ArmResult
 from foolsgold.studies.real_rl_pipeline import Remembered, different_pairs
 from foolsgold.studies.real_rl_plan import TABLE, Plan
+from foolsgold.studies.real_rl_price import kl_price
 from foolsgold.training.run_folder import RunFolder
 
 TINY = Plan(1.0, PLAN, ARMS)
@@ -58,11 +62,34 @@ def test_a_run_leaves_verdict_report_comparisons_and_metrics(finished):
     assert [row["step"] for row in rows if "reviewers/sampled" in row] == [0, 1, 2, 3, 4]
 
 
-def test_both_arms_start_from_the_same_policy_and_the_same_answers(finished):
-    first, second = (
+def test_arms_start_from_the_same_policy_and_the_same_answers(finished):
+    first, second, third = (
         json.loads((finished.path / "arms" / arm.name / "evaluation-00000.json").read_text()) for arm in ARMS
     )
-    assert first == second
+    assert first == second == third
+
+
+def test_a_price_on_kl_is_paid_by_the_last_arm_alone(finished):
+    free, priced = (ArmResult.read(finished.path / "arms" / arm.name / "result.json") for arm in ARMS[1:])
+    assert free.price == 0 < priced.price
+    assert priced.evaluations[1:] != free.evaluations[1:]
+
+
+def test_the_price_is_that_of_the_best_policy_so_far_away_by_integration():
+    scores = np.random.default_rng(0).normal(5, 0.7, (4_000, 8))
+    price = kl_price(scores, nats=1.5)
+    reward = np.linspace(-9, 19, 20_001)  # of answers, under the start's policy normal
+    start = stats.norm.pdf(reward, 5, 0.7)
+    best = start * np.exp((reward - 5) / price)
+    best /= best.sum() * (reward[1] - reward[0])
+    kl = np.sum(best * np.log(np.maximum(best, 1e-300) / np.maximum(start, 1e-300))) * (reward[1] - reward[0])
+    assert kl == pytest.approx(1.5, rel=0.02)
+
+
+def test_evaluations_are_close_together_at_first():
+    arm = replace(ARM, steps=216, evaluate_every=36)
+    assert sorted(arm.looks) == [0, 1, 2, 4, 8, 16, 36, 72, 108, 144, 180, 216]
+    assert sorted(replace(ARM, steps=4, evaluate_every=1).looks) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("where", ["the second evaluation", "the reward model", "the report"])
@@ -118,15 +145,15 @@ def test_which_answer_of_a_pair_is_shown_first_is_chance():
 
 
 @pytest.mark.parametrize("world", list(TABLE))
-def test_arms_differ_in_their_reward_alone(world):
-    real, vibe = (asdict(arm) for arm in Plan.of(world, 20, 0).arms)
-    differ = {name for name in real if real[name] != vibe[name]}
-    assert differ == {"name", "reward"}
+def test_arms_differ_in_their_reward_and_the_price_of_kl_alone(world):
+    real, vibe, priced = (asdict(arm) for arm in Plan.of(world, 20, 0).arms)
+    assert {name for name in real if real[name] != vibe[name]} == {"name", "reward"}
+    assert {name for name in vibe if vibe[name] != priced[name]} == {"name", "kl_budget"}
 
 
 def test_the_dial_sets_steps_in_proportion():
     short, long = Plan.of("java", 20, 0), Plan.of("java", 60, 0)
-    assert long.arms[0].steps == pytest.approx(3 * short.arms[0].steps, abs=2)
+    assert long.arms[0].steps == pytest.approx(3 * short.arms[0].steps, abs=12)
     assert long.problems.finetuning_steps == pytest.approx(3 * short.problems.finetuning_steps, abs=2)
     assert Plan.from_json(json.loads(json.dumps(asdict(short)))) == short
 

@@ -8,7 +8,8 @@ from foolsgold.audit.report import write_report
 from foolsgold.environments.problems import Problem
 from foolsgold.studies.real_rl_arm import ArmResult, Evaluation, PoolOfAnswers, Shown
 from foolsgold.studies.real_rl_measure import Course, Measured, chosen_at, majority_passes, pass_at
-from foolsgold.studies.real_rl_report import fixed, judge, loved, sections
+from foolsgold.studies.real_rl_report import fixed, loved, sections
+from foolsgold.studies.real_rl_verdict import judge
 
 P = 60
 HOSTILE = "<script>alert(1)</script>\n    {{ 7 * 7 }}"
@@ -50,10 +51,11 @@ UP = [0.3, 0.4, 0.5, 0.6, 0.7]
 LIKED = [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
-def measured(real: list[float], vibe: list[float]) -> Measured:
+def measured(real: list[float], vibe: list[float], priced: list[float] | None = None) -> Measured:
     return Measured(
         verifier=result(real, LIKED),
         reviewers=result(vibe, LIKED, ARM.paid_by("reviewers")),
+        priced=result(vibe if priced is None else priced, LIKED, ARM.paid_by("reviewers").priced(0.5)),
         start=pool(0.3),
         tested=TESTED,
         reviewers_agree=np.array([True, True, False]),
@@ -86,12 +88,36 @@ def test_the_verdict(real, vibe, answer):
     assert figures["its proxy, end less start"] == pytest.approx(4, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("vibe", "priced", "answer"),
+    [
+        ([0.3, 0.35, 0.2, 0.1, 0.0], [0.3, 0.35, 0.4, 0.4, 0.4], "holds"),  # one falls, the other stalls
+        ([0.3, 0.35, 0.2, 0.1, 0.0], [0.3, 0.35, 0.4, 0.45, 0.5], "depends"),  # with a price it goes on rising
+        ([0.3, 0.7, 0.2, 0.1, 0.0], [0.3, 0.3, 0.3, 0.3, 0.3], "depends"),  # stopped in time it is as good
+        ([0.3, 0.3, 0.2, 0.1, 0.0], [0.3, 0.7, 0.7, 0.7, 0.7], "fails"),  # priced it is as good
+    ],
+)
+def test_rlhf_has_a_price_on_kl_and_may_stop_early(vibe, priced, answer):
+    verdict = judge(measured(UP, vibe, priced))
+    assert verdict.answer == answer
+    figures = {each.name: each.value for each in verdict.figures}
+    best = max(*vibe, *priced)
+    assert figures["the verifier's lead over the best stop"] == pytest.approx(100 * (UP[-1] - best), abs=1)
+    assert figures["the same, KL priced: end less peak"] == pytest.approx(100 * (priced[-1] - max(priced)), abs=1)
+
+
 def test_a_course_is_paired_by_problem():
     values = np.array([[0.0, 0.5, 1.0], [0.5, 1.0, 0.5]])
-    course = Course.of(values)
+    course = Course.of(values, np.array([0, 1, 2]))
     assert (course.start.mean, course.end.mean, course.gain.mean, course.late.mean) == (0.25, 0.75, 0.5, 0.0)
     # The first problem's peak, at the end, is where the second is measured, and the other way round.
     assert course.fall.mean == pytest.approx(((1.0 - 0.5) + (0.5 - 0.5)) / 2)
+    assert course.rise.mean == pytest.approx(((0.5 - 0.0) + (0.5 - 0.5)) / 2)
+
+
+def test_the_middle_is_of_steps_and_not_of_evaluations():
+    values = np.array([[0.0, 0.1, 0.2, 0.4, 0.8]])
+    assert Course.of(np.repeat(values, 3, 0), np.array([0, 1, 2, 6, 12])).late.mean == pytest.approx(0.8 - 0.4)
 
 
 def test_any_of_k_answers():

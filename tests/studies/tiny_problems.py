@@ -28,7 +28,7 @@ PLAN = ProblemsPlan(
     tokenizer_texts=100,
 )
 ARM = Arm("verifier", "verifier", steps=4, evaluate_every=1, prompts=4, samples=4)
-ARMS = (ARM, ARM.paid_by("reviewers"))
+ARMS = (ARM, ARM.paid_by("reviewers"), ARM.paid_by("reviewers").priced(0.5))
 
 
 class Sums:

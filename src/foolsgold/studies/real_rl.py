@@ -18,22 +18,23 @@ from foolsgold.studies.real_rl_arm import ArmResult, PoolOfAnswers, pool_of, run
 from foolsgold.studies.real_rl_measure import Measured
 from foolsgold.studies.real_rl_pipeline import ProblemsPipeline
 from foolsgold.studies.real_rl_plan import Plan, World
-from foolsgold.studies.real_rl_report import judge, sections
+from foolsgold.studies.real_rl_report import sections
+from foolsgold.studies.real_rl_verdict import judge
 from foolsgold.training.datasets import PromptRow, keyword_lists
 from foolsgold.training.run_folder import RunFolder
 
 STUDY = "real_rl"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
 class RealRLConfig:
     """RL on a reward that cannot be fooled beside RL on a reward model fitted to reviewers who only look.
 
-    A small model learns from people's answers, which are often wrong. From there two copies go on with the same
-    steps, problems and samples: one is paid by a verifier that runs the answer or proves it, the other by a reward
-    model fitted to what reviewers prefer at a glance. Both are measured on problems of kinds that training never
-    showed.
+    A small model learns from people's answers, which are often wrong. From there three copies go on with the same
+    steps, problems and samples: one is paid by a verifier that runs the answer or proves it, two by a reward model
+    fitted to what reviewers prefer at a glance, the last of them with a price on KL, as RLHF is done. All are measured
+    on problems of kinds that training never showed.
 
     Examples:
       foolsgold run real_rl
@@ -83,6 +84,7 @@ class RealRL:
         measured = Measured(
             verifier=results[0],
             reviewers=results[1],
+            priced=results[2],
             start=start,
             tested=tested_problems(pipeline),
             reviewers_agree=pipeline.judged.readers_agree,

@@ -25,8 +25,10 @@ from foolsgold.rewards.verifiers.verdict import VerifierReward
 from foolsgold.studies.poem_arm import ticking
 from foolsgold.studies.progress import Stages
 from foolsgold.studies.real_rl_pipeline import Answers, ProblemsPipeline, ProblemsPlan
+from foolsgold.studies.real_rl_price import price_for
 from foolsgold.training.batches import pad_pairs
 from foolsgold.training.datasets import PromptRow
+from foolsgold.training.kl_penalty import KLSettings
 from foolsgold.training.loop import LoopSettings, Metrics
 from foolsgold.training.optimiser import AdamWSettings
 from foolsgold.training.policy_gradient import ALGORITHMS, PolicyGradientSettings, train_policy
@@ -50,6 +52,7 @@ class Arm:
     """Who pays: the verifier, or the reward model fitted to what reviewers said."""
     steps: int
     evaluate_every: int
+    """Steps; see `looks`."""
     method: str = "grpo"
     """See `ALGORITHMS`."""
     partial: bool = False
@@ -59,10 +62,23 @@ class Arm:
     samples: int = 8
     """Answers a problem."""
     learning_rate: float = 1e-4
+    kl_budget: float | None = None
+    """Nats from the start that the price on KL is set for, see `kl_price`; None: KL costs nothing."""
 
     def paid_by(self, reward: Payer) -> Arm:
         """The same arm on another reward."""
         return replace(self, name=reward, reward=reward)
+
+    def priced(self, nats: float) -> Arm:
+        """The same arm with a price on KL."""
+        return replace(self, name=f"{self.name}-kl", kl_budget=nats)
+
+    @property
+    def looks(self) -> frozenset[int]:
+        """Steps after which the policy is measured: the doublings first, as a reward model may be gamed at once."""
+        every = self.evaluate_every
+        early = {2**k for k in range(every.bit_length()) if 4 * 2**k <= 3 * every}
+        return frozenset({0, self.steps, *early, *range(0, self.steps, every)})
 
 
 @dataclass(frozen=True)
@@ -136,11 +152,18 @@ class ArmResult:
     evaluations: list[Evaluation]
     """From the start to the end."""
     end: PoolOfAnswers
+    price: float = 0.0
+    """Of KL, in standard deviations of the proxy a nat; 0: none."""
 
     @property
     def steps(self) -> np.ndarray:
         """`[K]`"""
         return np.array([each.step for each in self.evaluations])
+
+    @property
+    def kl(self) -> np.ndarray:
+        """`[K]`, nats."""
+        return np.array([each.kl for each in self.evaluations])
 
     @property
     def sampled(self) -> np.ndarray:
@@ -164,13 +187,14 @@ class ArmResult:
 
     def write(self, path: Path) -> None:
         evaluations = [asdict(each) for each in self.evaluations]
-        write_text(path, json.dumps({"arm": asdict(self.arm), "evaluations": evaluations, "end": self.end.to_json()}))
+        found = {"arm": asdict(self.arm), "evaluations": evaluations, "end": self.end.to_json(), "price": self.price}
+        write_text(path, json.dumps(found))
 
     @classmethod
     def read(cls, path: Path) -> ArmResult:
         data = json.loads(path.read_text(encoding="utf-8"))
         evaluations = [_evaluation(each) for each in data["evaluations"]]
-        return cls(Arm(**data["arm"]), evaluations, PoolOfAnswers.from_json(data["end"]))
+        return cls(Arm(**data["arm"]), evaluations, PoolOfAnswers.from_json(data["end"]), data["price"])
 
 
 def _evaluation(data: dict[str, Any]) -> Evaluation:
@@ -194,6 +218,7 @@ def _reinforce(pipeline: ProblemsPipeline, arm: Arm, here: Path, tick: Callable[
     plan, policy = pipeline.plan, pipeline.finetuned()
     paid = VerifierReward(pipeline.verifier, arm.partial) if arm.reward == "verifier" else pipeline.proxy
     rows = [PromptRow(each.prompt, each.columns) for each in pipeline.problems("train", plan.problems, 3)]
+    price = 0.0 if arm.kl_budget is None else price_for(pipeline, arm.kl_budget)
     scorer = Scorer([WeightedReward(paid, 1.0, arm.reward)], time_limit_s=None, failures=here / "failures")
     settings = PolicyGradientSettings(
         LoopSettings(
@@ -201,25 +226,27 @@ def _reinforce(pipeline: ProblemsPipeline, arm: Arm, here: Path, tick: Callable[
             AdamWSettings(arm.learning_rate),
             constant,
             save_every=20,
-            evaluate_every=arm.evaluate_every,
+            evaluate_every=1,  # and only where the arm looks
             seed=plan.seed + 6,
         ),
         RolloutSettings(arm.prompts, arm.samples, pipeline.sampling),
         ALGORITHMS[arm.method],
+        kl=KLSettings(in_reward=price),
     )
     tested = tested_problems(pipeline)
     trained = pipeline.problems("train", TRAIN_PROBLEMS, 8)
 
     def evaluate(step: int) -> Metrics:
-        found = evaluate_policy(pipeline, policy, tested, trained, step)
-        write_text(here / f"evaluation-{step:05}.json", json.dumps(asdict(found)))
+        if step in arm.looks:
+            found = evaluate_policy(pipeline, policy, tested, trained, step)
+            write_text(here / f"evaluation-{step:05}.json", json.dumps(asdict(found)))
         return {}
 
     task = Task(rows, scorer, pipeline.tokenizer)
     train_policy(policy, task, settings, here / "policy", lambda step, _: tick(step, arm.steps), evaluate)
     # In the order of steps, those of a killed attempt overwritten by the same numbers.
     evaluations = [_evaluation(json.loads(path.read_text())) for path in sorted(here.glob("evaluation-*.json"))]
-    return ArmResult(arm, evaluations, pool_of(pipeline, policy, tested))
+    return ArmResult(arm, evaluations, pool_of(pipeline, policy, tested), price)
 
 
 def tested_problems(pipeline: ProblemsPipeline) -> list[Problem]:

@@ -28,20 +28,28 @@ class Course:
     gain: Difference
     """End less start."""
     late: Difference
-    """End less the middle evaluation."""
+    """End less the evaluation nearest to half of the steps."""
+    rise: Difference
+    """Peak less start; see `gold_at_best`."""
     fall: Difference
-    """End less peak; see `gold_at_best`."""
+    """End less peak."""
 
     @classmethod
-    def of(cls, values: np.ndarray) -> Course:
-        """`values`: `[P, K]`."""
-        nothing, end = np.zeros(len(values)), values[:, -1]
+    def of(cls, values: np.ndarray, steps: np.ndarray) -> Course:
+        """
+        Args:
+          values: `[P, K]`.
+          steps: `[K]`.
+        """
+        nothing, start, end, peak = np.zeros(len(values)), values[:, 0], values[:, -1], gold_at_best(values)
+        middle = int(np.abs(steps - steps[-1] / 2).argmin())
         return cls(
-            start=Difference.of(values[:, 0], nothing),
+            start=Difference.of(start, nothing),
             end=Difference.of(end, nothing),
-            gain=Difference.of(end, values[:, 0]),
-            late=Difference.of(end, values[:, (values.shape[1] - 1) // 2]),
-            fall=Difference.of(end, gold_at_best(values)),
+            gain=Difference.of(end, start),
+            late=Difference.of(end, values[:, middle]),
+            rise=Difference.of(peak, start),
+            fall=Difference.of(end, peak),
         )
 
 
@@ -53,6 +61,8 @@ class Measured:
     """RL on the verifier."""
     reviewers: ArmResult
     """RL on the reward model."""
+    priced: ArmResult
+    """RL on the reward model with a price on KL."""
     start: PoolOfAnswers
     """The finetuned policy's answers to test problems."""
     tested: list[Problem]
@@ -67,19 +77,51 @@ class Measured:
     demonstrations_pass: np.ndarray
     """bool, of some of people's answers"""
 
+    @property
+    def arms(self) -> tuple[ArmResult, ArmResult, ArmResult]:
+        return self.verifier, self.reviewers, self.priced
+
     @cached_property
     def on_verifier(self) -> Course:
         """Pass rate on test problems."""
-        return Course.of(self.verifier.sampled)
+        return Course.of(self.verifier.sampled, self.verifier.steps)
 
     @cached_property
     def on_reviewers(self) -> Course:
-        return Course.of(self.reviewers.sampled)
+        return Course.of(self.reviewers.sampled, self.reviewers.steps)
+
+    @cached_property
+    def on_priced(self) -> Course:
+        return Course.of(self.priced.sampled, self.priced.steps)
 
     @cached_property
     def lead(self) -> Difference:
         """Pass rate at the end of RL on the verifier less that of RL on the reward model."""
         return Difference.of(self.verifier.sampled[:, -1], self.reviewers.sampled[:, -1])
+
+    @cached_property
+    def lead_over_priced(self) -> Difference:
+        """The same against RL on the reward model with a price on KL."""
+        return Difference.of(self.verifier.sampled[:, -1], self.priced.sampled[:, -1])
+
+    @cached_property
+    def best_stop(self) -> np.ndarray:
+        """`[P]`, pass rate by problem where RL on the reward model, priced or not, had best been stopped.
+
+        Of all evaluations of both arms, found with the verifier's help, which who has only reviewers lacks; see
+        `gold_at_best`.
+        """
+        return gold_at_best(np.concatenate([self.reviewers.sampled, self.priced.sampled], 1))
+
+    @cached_property
+    def stopped_gain(self) -> Difference:
+        """At the best stop, less the start."""
+        return Difference.of(self.best_stop, self.reviewers.sampled[:, 0])
+
+    @cached_property
+    def lead_over_stopped(self) -> Difference:
+        """Pass rate at the end of RL on the verifier less that at the best stop."""
+        return Difference.of(self.verifier.sampled[:, -1], self.best_stop)
 
     @cached_property
     def sharpened(self) -> Difference:

@@ -43,6 +43,9 @@ from foolsgold.training.text_reward_model import (
     measure,
 )
 
+STANDARD_PROBLEMS = 200
+"""Whose answers set the scale of the proxy."""
+
 
 @dataclass(frozen=True)
 class ProblemsPlan:
@@ -273,10 +276,17 @@ class ProblemsPipeline:
         """The reward model as a reward, in the machine's fastest type."""
         return TextReward(self.reward_model(), self.tokenizer, 256, dtype=working_dtype("cpu"))
 
+    @property
+    def standard_answers(self) -> tuple[list[str], list[str]]:
+        """Prompts and answers of the finetuned policy by which the reward model's scale is set."""
+        count = STANDARD_PROBLEMS * self.plan.answers
+        prompts, texts, _ = self.pool
+        return prompts[:count], texts[:count]
+
     @cached_property
     def proxy(self) -> StandardReward:
         """The same in standard deviations over the finetuned policy's answers."""
-        return StandardReward(self.reward, *self.pool[:2])
+        return StandardReward(self.reward, *self.standard_answers)
 
     def accuracy(self) -> tuple[PreferenceAccuracy, np.ndarray]:
         """Of the reward model on held-out pairs: agreement with reviewers, and, bool, with the verifier; no ties."""

@@ -7,11 +7,14 @@ from typing import Any, Literal
 
 from foolsgold.studies.real_rl_arm import Arm
 from foolsgold.studies.real_rl_pipeline import ProblemsPlan
+from foolsgold.studies.real_rl_price import KL_BUDGET
 
 World = Literal["java", "code", "annotations"]
 
 FINETUNING, RL = 0.125, 0.65
 """Shares of the time; the rest is for answers, comparisons, the reward model and what is measured."""
+LOOKS = 6
+"""Evaluations of an arm, beside those of its first steps."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Table:
     finetuning_s: float
     """A step of finetuning, seconds."""
     rl_s: float
-    """A step of RL, in seconds, of the slower arm, both running side by side."""
+    """A step of RL of all three arms and what is measured on the way, seconds: two side by side, then the third."""
     max_new_tokens: int
     width: int = 128
     layers: int = 4
@@ -32,9 +35,9 @@ class Table:
 
 
 TABLE: dict[World, Table] = {
-    "java": Table(finetuning_s=0.1, rl_s=1.6, max_new_tokens=112),
-    "code": Table(finetuning_s=0.05, rl_s=1.2, max_new_tokens=96),
-    "annotations": Table(finetuning_s=0.04, rl_s=0.6, max_new_tokens=24),
+    "java": Table(finetuning_s=0.1, rl_s=3.6, max_new_tokens=112),
+    "code": Table(finetuning_s=0.05, rl_s=2.7, max_new_tokens=96),
+    "annotations": Table(finetuning_s=0.04, rl_s=1.4, max_new_tokens=24),
 }
 
 
@@ -44,15 +47,15 @@ class Plan:
 
     minutes: float
     problems: ProblemsPlan
-    arms: tuple[Arm, Arm]
-    """On the verifier, on the reward model; the same otherwise."""
+    arms: tuple[Arm, Arm, Arm]
+    """On the verifier, on the reward model, on the reward model with a price on KL; the same otherwise."""
 
     @classmethod
     def of(cls, world: World, minutes: float, seed: int) -> Plan:
         """By the table and not by the clock, so that a plan gives the same numbers whatever else the machine does."""
         table = TABLE[world]
         seconds = 60 * minutes
-        steps = max(20, round(RL * seconds / table.rl_s))
+        every = max(4, round(RL * seconds / table.rl_s / LOOKS))
         finetuning = max(50, round(FINETUNING * seconds / table.finetuning_s))
         # A short run has fewer of all that its stages make.
         part = min(1.0, minutes / 20)
@@ -71,12 +74,14 @@ class Plan:
             reward_steps=max(30, round(180 * part)),
             problems=1_500,
         )
-        every = max(1, steps // 16)
-        usual = Arm("verifier", "verifier", steps, every, partial=table.partial, learning_rate=table.learning_rate)
-        return cls(minutes, problems, (usual, usual.paid_by("reviewers")))
+        usual = Arm(
+            "verifier", "verifier", LOOKS * every, every, partial=table.partial, learning_rate=table.learning_rate
+        )
+        vibe = usual.paid_by("reviewers")
+        return cls(minutes, problems, (usual, vibe, vibe.priced(KL_BUDGET)))
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Plan:
         """The plan of a stored run."""
-        first, second = (Arm(**arm) for arm in data["arms"])
-        return cls(data["minutes"], ProblemsPlan(**data["problems"]), (first, second))
+        real, vibe, priced = (Arm(**arm) for arm in data["arms"])
+        return cls(data["minutes"], ProblemsPlan(**data["problems"]), (real, vibe, priced))

@@ -1,27 +1,23 @@
-"""The verdict and the report of the study `real_rl`, from what was measured."""
+"""The report of the study `real_rl`, from what was measured."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from foolsgold.audit.drawing import Curve, Panel, curves_svg
-from foolsgold.audit.figures import above, below, mean, share
 from foolsgold.audit.quotes import CodeQuotes, Quote
 from foolsgold.audit.report import Plot, Prose, Section
 from foolsgold.audit.tables import Comparison, cell
-from foolsgold.audit.verdict import Answer, Figure, Verdict, shown
 from foolsgold.objectives.statistics import mean_interval
-from foolsgold.studies.overoptimization_measure import Difference
 from foolsgold.studies.real_rl_arm import ArmResult, PoolOfAnswers, Shown
-from foolsgold.studies.real_rl_measure import Course, Measured, chosen_at, majority_passes, pass_at
+from foolsgold.studies.real_rl_measure import Measured, chosen_at, pass_at
 from foolsgold.studies.real_rl_pipeline import ProblemsPlan
+from foolsgold.studies.real_rl_price import BEST_OF, KL_BUDGET
 
-CLAIM = (
-    "With a reward that cannot be fooled RL keeps improving, as in AlphaGo; with a vibe, which is all that RLHF has, "
-    "it stalls or falls."
-)
 _EMPTY_LINES = re.compile(r"\n(?:[ \t]*\n){2,}")
 TASKS = {
     "java": "translate a method from Java to Python; both are run on generated inputs, and must do the same",
@@ -31,89 +27,12 @@ TASKS = {
 """What is asked and who checks, by world."""
 
 
-def judge(measured: Measured) -> Verdict:
-    """Hold the claim against the figures."""
-    real, vibe = measured.on_verifier, measured.on_reviewers
-    gain, fall, late = (_points(f"RL on the verifier: {name}", each) for name, each in _moves(real))
-    vibe_gain, vibe_fall, vibe_late = (_points(f"RL on the reward model: {name}", each) for name, each in _moves(vibe))
-    lead = _points("the verifier's lead at the end", measured.lead)
-    improves = above(gain, 0) and not below(fall, 0)
-    stalls = not above(vibe_late, 0) or below(vibe_fall, 0)
-    answer: Answer = "fails"
-    if above(gain, 0) and above(lead, 0):
-        answer = "holds" if improves and stalls else "depends"
-    then = "then fell" if below(fall, 0) else "did not fall"
-    vibe_then = "fell from its peak" if below(vibe_fall, 0) else "stalled" if stalls else "went on rising"
-    sentence = (
-        f"After as many steps RL on the verifier changed the share of held-out problems solved by {shown(gain)} and "
-        f"{then}; RL on the reward model changed it by {shown(vibe_gain)} and {vibe_then}."
-    )
-    sharper = "single answers; above 0: more than picking among answers that the start gives anyway"
-    return Verdict(
-        "real_rl",
-        CLAIM,
-        answer,
-        sentence,
-        (
-            share("people's answers pass", measured.demonstrations_pass),
-            _of("pass rate at the start", real.start),
-            _of("RL on the verifier: at the end", real.end),
-            gain,
-            late,
-            fall,
-            _of("RL on the reward model: at the end", vibe.end),
-            vibe_gain,
-            vibe_late,
-            vibe_fall,
-            lead,
-            _of("its proxy, end less start", Course.of(measured.reviewers.proxy).gain, "SD"),
-            _points("greedy answers: verifier, end less start", Course.of(measured.verifier.greedy).gain),
-            _points("greedy answers: reward model, end less start", Course.of(measured.reviewers.greedy).gain),
-            _points("training families: verifier, end less start", Course.of(measured.verifier.train).gain),
-            _points("training families: reward model, end less start", Course.of(measured.reviewers.train).gain),
-            mean(
-                f"majority of the start's {measured.start.passed.shape[1]} answers",
-                majority_passes(measured.start),
-                "%",
-            ),
-            _points("RL on the verifier less that majority", measured.sharpened, sharper),
-            mean(
-                f"any of the start's {measured.start.passed.shape[1]} answers", pass_at(measured.start)[1][:, -1], "%"
-            ),
-            share("reviewers prefer the answer that passes", measured.reviewers_agree),
-            _accuracy("reward model agrees with reviewers", measured.reward_accuracy, measured.held_out),
-            share("reward model prefers the answer that passes", measured.reward_agrees),
-        ),
-    )
-
-
-def _moves(course: Course) -> list[tuple[str, Difference]]:
-    return [("end less start", course.gain), ("end less peak", course.fall), ("end less middle", course.late)]
-
-
-def _of(name: str, found: Difference, unit: str = "%") -> Figure:
-    """A mean over problems."""
-    return Figure(name, found.mean, *found.interval, found.n, unit)
-
-
-def _points(name: str, found: Difference, note: str = "") -> Figure:
-    """A difference of two pass rates."""
-    low, high = found.interval
-    return Figure(name, 100 * found.mean, 100 * low, 100 * high, found.n, "points", note)
-
-
-def _accuracy(name: str, value: float, n: int) -> Figure:
-    """A share of held-out pairs."""
-    hits = np.zeros(n)
-    hits[: round(value * n)] = 1
-    return share(name, hits)
-
-
 def sections(measured: Measured, plan: ProblemsPlan) -> list[Section]:
     """The body of the report."""
     return [
         Prose("The experiment", story(measured, plan)),
         Plot("Solved and liked, step by step", curves_svg(by_step(measured)), SHOWS_STEPS),
+        Plot("Where to stop", curves_svg(to_stop(measured)), SHOWS_STOPS),
         Plot("Seen families, and the likeliest answer", curves_svg(others(measured)), SHOWS_OTHERS),
         outcomes(measured),
         grades(measured),
@@ -128,6 +47,10 @@ SHOWS_STEPS = (
     "that pass the verifier, right what the reward model says of the same answers; bands are 95 % intervals over "
     "problems."
 )
+SHOWS_STOPS = (
+    "Share of sampled answers to held-out problems that pass: left, the first steps drawn wide; right, against the way "
+    "gone from the start. The best place to stop RL on the reward model is seen here with the verifier's help alone."
+)
 SHOWS_OTHERS = (
     "Left, problems new to the policy but of families that it was trained on; right, the likeliest answer to each "
     "held-out problem."
@@ -141,7 +64,7 @@ SHOWS_MORE = (
 
 def story(measured: Measured, plan: ProblemsPlan) -> list[str]:
     """The experiment in words."""
-    arm, first = measured.verifier.arm, measured.verifier.evaluations[0]
+    arm, first, priced = measured.verifier.arm, measured.verifier.evaluations[0], measured.priced
     agree = 100 * float(measured.reviewers_agree.mean())
     return [
         f"Problems: {TASKS.get(plan.world, plan.world)}. Those measured on are of other families than those learned.",
@@ -152,47 +75,58 @@ def story(measured: Measured, plan: ProblemsPlan) -> list[str]:
         f"neither; where one passes and the other does not, they prefer it in {agree:.0f} % of pairs. A reward model, "
         f"the policy with a head, learns {plan.comparisons:,} of the comparisons.",
         f"RL. {arm.steps} steps of {arm.method.upper()}, {arm.prompts} problems by {arm.samples} answers, learning "
-        f"rate {arm.learning_rate:g}, no price on KL: once paid by the verifier"
-        f"{', the share of checks passed counting' if arm.partial else ''}, once by the reward model, all else equal.",
-        f"Measured every {arm.evaluate_every} steps on {len(first.sampled)} held-out problems and {len(first.train)} "
-        "of the training families. Only a full pass counts.",
+        f"rate {arm.learning_rate:g}: once paid by the verifier"
+        f"{', the share of checks passed counting' if arm.partial else ''}, once by the reward model, and once by the "
+        "reward model less a price on KL, as RLHF is done; all else equal.",
+        f"The price is {priced.price:.2f} standard deviations of the proxy a nat, set before RL by how proxies of the "
+        "start's answers to one problem differ: if they were normal, the best policy would be "
+        f"{KL_BUDGET:.2f} nats from the start, as far as the reward model's favourite of {BEST_OF} answers. The verifier "
+        "was not asked.",
+        f"Measured after 1, 2, 4 steps and so on and then every {arm.evaluate_every} steps, on {len(first.sampled)} "
+        f"held-out problems and {len(first.train)} of the training families. Only a full pass counts.",
     ]
 
 
-def curve(label: str, result: ArmResult, values: np.ndarray, color: str) -> Curve:
-    """Mean over problems of `values` `[P, K]` with its band."""
-    low, high = np.array([mean_interval(column) for column in values.T]).T
-    return Curve(label, result.steps, values.mean(0), low, high, color)
+LABELS = ("RL on verifier", "RL on reward model", "the same, KL priced")
+COLORS = ("blue", "vermillion", "purple")
 
 
 def by_step(measured: Measured) -> list[Panel]:
     return [_panel("solved: the verifier", measured, "sampled"), _panel("liked: the reward model", measured, "proxy")]
 
 
+def to_stop(measured: Measured) -> list[Panel]:
+    first = _panel("the first steps", measured, "sampled", lambda arm: np.log2(1 + arm.steps))
+    way = _panel("by KL", measured, "sampled", lambda arm: np.sqrt(np.maximum(arm.kl, 0)))
+    return [replace(first, x_label="log2 (1 + steps)"), replace(way, x_label="square root of KL from the start, nats")]
+
+
 def others(measured: Measured) -> list[Panel]:
     return [_panel("training families", measured, "train"), _panel("likeliest answer", measured, "greedy")]
 
 
-def _panel(title: str, measured: Measured, name: str) -> Panel:
+def _steps(arm: ArmResult) -> np.ndarray:
+    return arm.steps
+
+
+def _panel(title: str, measured: Measured, name: str, place: Callable[[ArmResult], np.ndarray] = _steps) -> Panel:
+    """Mean over problems, `name` of each arm's evaluations, at `place` `[K]`, with its band."""
+    curves = []
+    for label, arm, color in zip(LABELS, measured.arms, COLORS, strict=True):
+        values = getattr(arm, name)
+        curves.append(Curve(label, place(arm), values.mean(0), *_band(values), color))
     percent = name != "proxy"
-    curves = [
-        curve("RL on verifier", measured.verifier, getattr(measured.verifier, name), "blue"),
-        curve("RL on reward model", measured.reviewers, getattr(measured.reviewers, name), "vermillion"),
-    ]
     return Panel(title, "steps of RL", "problems solved" if percent else "SD", curves, percent=percent)
 
 
 def more_answers(measured: Measured) -> Panel:
+    pools = [*(arm.end for arm in measured.arms), measured.start]
     curves = []
-    for label, pool, color in (
-        ("RL on verifier", measured.verifier.end, "blue"),
-        ("RL on reward model", measured.reviewers.end, "vermillion"),
-        ("start", measured.start, "green"),
-    ):
+    for label, pool, color in zip((*LABELS, "start"), pools, (*COLORS, "green"), strict=True):
         k, values = pass_at(pool)
         curves.append(Curve(label, np.log2(k), values.mean(0), *_band(values), color))
     k, values = chosen_at(measured.start)
-    curves.append(Curve("start, by reward model", np.log2(k), values.mean(0), color="purple", dashed=True))
+    curves.append(Curve("start, by reward model", np.log2(k), values.mean(0), color="green", dashed=True))
     return Panel("one of k answers passes", "log2 k", "problems solved", curves, percent=True)
 
 
@@ -202,12 +136,9 @@ def _band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def outcomes(measured: Measured) -> Comparison:
-    """How answers end, at the start and at the end of both arms."""
-    ends = {
-        "start": measured.verifier.evaluations[0],
-        "RL on the verifier": measured.verifier.evaluations[-1],
-        "RL on the reward model": measured.reviewers.evaluations[-1],
-    }
+    """How answers end, at the start and at the end of the arms."""
+    ends = {"start": measured.verifier.evaluations[0]}
+    ends |= {label: arm.evaluations[-1] for label, arm in zip(LABELS, measured.arms, strict=True)}
     names = sorted(
         {name for each in ends.values() for name in each.outcomes}, key=lambda name: (name != "passed", name)
     )
@@ -230,9 +161,9 @@ def grades(measured: Measured) -> Comparison:
     of = np.array([problem.grade for problem in measured.tested])
     for grade in np.unique(of):
         inside = of == grade
-        cells = [_pass_cell(pool, inside) for pool in (measured.start, measured.verifier.end, measured.reviewers.end)]
+        cells = [_pass_cell(pool, inside) for pool in (measured.start, *(arm.end for arm in measured.arms))]
         rows.append([f"{grade}", f"{inside.sum()}", *cells])
-    columns = ["grade", "problems", "start", "RL on the verifier", "RL on the reward model"]
+    columns = ["grade", "problems", "start", *LABELS]
     return Comparison("From easy to hard", columns, rows, "Share of sampled answers that pass, with 95 % intervals.")
 
 
@@ -245,8 +176,11 @@ def _pass_cell(pool: PoolOfAnswers, inside: np.ndarray) -> str:
 def loved(measured: Measured) -> CodeQuotes:
     """Answers that the reward model likes best of those that the verifier rejects."""
     evaluations = measured.reviewers.evaluations
-    places = sorted({0, 1, len(evaluations) // 2, len(evaluations) - 1})
-    quotes = [_quote(each, evaluations[place].step) for place in places for each in evaluations[place].loved[:2]]
+    middle = len(evaluations) // 2
+    picked = [evaluations[place] for place in (0, middle, -1)]
+    quotes = [_quote(each, found.step) for found in picked for each in found.loved[:2]]
+    last = measured.priced.evaluations[-1]
+    quotes += [_quote(each, last.step, ", KL priced") for each in last.loved[:2]]
     intro = "On the way of RL on the reward model: what it scores highest of what does not pass."
     return CodeQuotes("Loved by the reward model, rejected by the verifier", quotes, intro)
 
@@ -266,7 +200,7 @@ def fixed(measured: Measured) -> CodeQuotes:
     return CodeQuotes("What RL on the verifier changed", quotes, intro)
 
 
-def _quote(each: Shown, step: int) -> Quote:
-    facts = {"step": f"{step}", "verifier": each.outcome, "reward model": f"{each.proxy:+.1f} SD"}
+def _quote(each: Shown, step: int, note: str = "") -> Quote:
+    facts = {"step": f"{step}{note}", "verifier": each.outcome, "reward model": f"{each.proxy:+.1f} SD"}
     text = _EMPTY_LINES.sub("\n…\n", each.text[:600].rstrip())
     return Quote(each.prompt.strip(), text, facts, each.detail[:160])
