@@ -80,8 +80,8 @@ def story(measured: Measured, plan: ProblemsPlan) -> list[str]:
         "reward model less a price on KL, as RLHF is done; all else equal.",
         f"The price is {priced.price:.2f} standard deviations of the proxy a nat, set before RL by how proxies of the "
         "start's answers to one problem differ: if they were normal, the best policy would be "
-        f"{KL_BUDGET:.2f} nats from the start, as far as the reward model's favourite of {BEST_OF} answers. The verifier "
-        "was not asked.",
+        f"{KL_BUDGET:.2f} nats from the start, as far as the reward model's favourite of {BEST_OF} answers. "
+        "The verifier was not asked.",
         f"Measured after 1, 2, 4 steps and so on and then every {arm.evaluate_every} steps, on {len(first.sampled)} "
         f"held-out problems and {len(first.train)} of the training families. Only a full pass counts.",
     ]
