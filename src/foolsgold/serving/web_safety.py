@@ -16,8 +16,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Annotated
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -30,6 +32,8 @@ BODY_LIMIT = 64 * 1024
 BODY_SECONDS = 10.0
 """A body that takes longer to arrive is given up."""
 COOKIE_DAYS = 60
+TOKEN_LENGTH = 128
+"""Characters; ours have 43."""
 HEADERS = {
     # Trusted types forbid scripts to turn text into HTML at all: what models wrote can only become text nodes.
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -67,6 +71,11 @@ class Site:
     def secure(self) -> bool:
         """Whether cookies may travel by https only."""
         return self.url.startswith("https:")
+
+    @property
+    def mark(self) -> str:
+        """Tells the cookies of this site from those of others on the same machine: cookies know no ports."""
+        return blake2b(self.url.encode(), digest_size=4).hexdigest()
 
 
 def site(host: str, port: int, url: str | None = None) -> Site:
@@ -203,6 +212,13 @@ def _with_headers(send: Send) -> Send:
 _HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
+class SignIn(BaseModel):
+    """What a page sends to sign in."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    token: Annotated[str, Field(max_length=TOKEN_LENGTH)]
+
+
 def new_token() -> str:
     """256 random bits, safe in an address."""
     return secrets.token_urlsafe(32)
@@ -249,7 +265,7 @@ class Door:
     (SameSite=Strict); `who` is asked at every request, so that a revoked token stops at once.
 
     Args:
-      name: of the cookie; it must differ between doors and servers on one machine, since cookies know no ports.
+      name: of the cookie; it must differ between doors and, see `Site.mark`, between servers.
       who: the person a token belongs to, None where it belongs to nobody. Compare with `same`, or look up a hash.
     """
 
@@ -302,7 +318,7 @@ class Door:
         # Those who are in already are not kept out by a neighbour who guesses from the same address.
         if digest not in self._known and self._guesses.too_many(address):
             raise HTTPException(429, "too many wrong links; wait a minute")
-        person = self._who(token) if len(token) <= 128 and token.isascii() else None
+        person = self._who(token) if len(token) <= TOKEN_LENGTH and token.isascii() else None
         if person is None:
             self._known.discard(digest)
             self._guesses.note(address)
