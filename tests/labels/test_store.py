@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foolsgold.errors import UserError
@@ -27,7 +27,7 @@ def path(tmp_path):
     return tmp_path / "comparisons.sqlite"
 
 
-texts = st.text(max_size=30)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)  # PostgreSQL keeps no NUL
 json_values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
 sources = texts | st.dictionaries(texts, json_values, max_size=3)
 comparisons = st.builds(
@@ -35,7 +35,7 @@ comparisons = st.builds(
     prompt=texts,
     a=texts,
     b=texts,
-    preferred=st.sampled_from(["a", "b", "tie"]),
+    preferred=st.sampled_from(["tie", "both_bad"]),
     rater=texts,
     created=st.datetimes(
         min_value=datetime(1900, 1, 1), timezones=st.just(UTC) | st.just(timezone(timedelta(hours=9)))
@@ -45,15 +45,16 @@ comparisons = st.builds(
     source_b=st.none() | sources,
     seconds=st.none() | st.floats(0, 1e6),
 )
+decided = st.builds(replace, comparisons, preferred=st.sampled_from("ab"), strength=st.sampled_from([None, 1, 2, 3]))
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(comparisons, max_size=8, unique_by=lambda comparison: comparison.key))
-def test_what_goes_in_comes_out(tmp_path_factory, judged):
-    path = tmp_path_factory.mktemp("store") / "comparisons.sqlite"
-    with open_store(path) as store:
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(comparisons | decided, max_size=8, unique_by=lambda comparison: comparison.key))
+def test_what_goes_in_comes_out(new_store_url, judged):
+    url = new_store_url()
+    with open_store(url) as store:
         store.add_many(judged)
-    with open_store(path) as store:
+    with open_store(url) as store:
         assert list(store.comparisons()) == judged
         assert len(store) == len(judged)
 
@@ -65,8 +66,17 @@ def test_nul_and_every_plane_of_unicode_survive(path):
         assert list(store.comparisons(rater="\0\0")) == [odd]
 
 
-def test_the_same_comparison_counts_once(path):
-    with open_store(path) as store:
+def test_postgresql_refuses_nul_in_a_line(postgres):
+    with open_store(postgres()) as store:
+        with pytest.raises(UserError, match="NUL") as error:
+            store.add(replace(ONE, a="before\0after"))
+        one_line(error)
+        store.add(ONE)
+        assert list(store.comparisons()) == [ONE]
+
+
+def test_the_same_comparison_counts_once(url):
+    with open_store(url) as store:
         store.add_many([ONE, ONE])
         store.add(ONE)
         store.add(replace(ONE, source="a retry", seconds=3.0))
@@ -83,8 +93,8 @@ def test_the_same_comparison_counts_once(path):
         {"created": NOON + timedelta(microseconds=1)},
     ],
 )
-def test_another_judgement_counts_again(path, changed):
-    with open_store(path) as store:
+def test_another_judgement_counts_again(url, changed):
+    with open_store(url) as store:
         store.add_many([ONE, replace(ONE, **changed)])
         assert len(store) == 2
 
@@ -102,9 +112,9 @@ def test_the_key_is_the_same_on_every_machine():
     assert tokyo.key == ONE.key
 
 
-def test_filter_and_limit_in_order_of_arrival(path):
+def test_filter_and_limit_in_order_of_arrival(url):
     first, second = numbered(3, "amateur"), numbered(3, "master")
-    with open_store(path) as store:
+    with open_store(url) as store:
         assert store
         store.add_many(second[::-1])
         store.add_many(first)
@@ -113,8 +123,8 @@ def test_filter_and_limit_in_order_of_arrival(path):
         assert list(store.comparisons(rater="nobody")) == []
 
 
-def test_reading_sees_the_moment_it_began(path):
-    with open_store(path) as store:
+def test_reading_sees_the_moment_it_began(url):
+    with open_store(url) as store:
         store.add_many(numbered(3))
         reading = store.comparisons()
         next(reading)
@@ -123,12 +133,12 @@ def test_reading_sees_the_moment_it_began(path):
         assert len(store) == 4
 
 
-def test_an_error_halfway_keeps_whole_chunks(path):
+def test_an_error_halfway_keeps_whole_chunks(url):
     def breaking():
         yield from numbered(CHUNK + 1)
         raise RuntimeError("the raters went home")
 
-    with open_store(path) as store:
+    with open_store(url) as store:
         with pytest.raises(RuntimeError, match="went home"):
             store.add_many(breaking())
         assert len(store) == CHUNK
@@ -139,7 +149,9 @@ def test_an_error_halfway_keeps_whole_chunks(path):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"preferred": "c"}, "choose one of a, b, tie"),
+        ({"preferred": "c"}, "choose one of a, b, tie, both_bad"),
+        ({"strength": 4}, "give 1, 2 or 3"),
+        ({"strength": 2, "preferred": "tie"}, "only where a or b is preferred"),
         ({"created": datetime(2026, 3, 1)}, "no time zone"),
         ({"a": "\ud800"}, "a holds half a character"),
     ],
@@ -204,7 +216,7 @@ def test_a_store_of_another_format(path):
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE foolsgold_store SET version = 99")
     connection.close()
-    with pytest.raises(UserError, match="format 99, but this foolsgold reads format 1") as error:
+    with pytest.raises(UserError, match="format 99, but this foolsgold reads formats 1 to 2") as error:
         open_store(path)
     one_line(error)
 
@@ -234,11 +246,11 @@ def test_a_full_disk_keeps_what_was_acknowledged(path):
         sa.event.remove(sa.Engine, "connect", small_disk)
 
 
-def test_foreign_keys_and_preferences_are_enforced(path):
-    with open_store(path) as store:
+def test_foreign_keys_and_preferences_are_enforced(url):
+    with open_store(url) as store:
         store.add(ONE)
         for column, value in (("a_key", b"x" * 16), ("preferred", "c")):
-            with pytest.raises(sa.exc.IntegrityError), store._engine.begin() as connection:
+            with pytest.raises(sa.exc.IntegrityError), store.database.writing() as connection:
                 connection.execute(sa.text(f"UPDATE comparisons SET {column} = :value"), {"value": value})
 
 
@@ -247,11 +259,11 @@ import sys
 from datetime import UTC, datetime, timedelta
 from foolsgold.labels.store import Comparison, open_store
 
-path, rater, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+url, rater, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
 print("ready", flush=True)
 sys.stdin.readline()
-with open_store(path) as store:
+with open_store(url) as store:
     for i in range(count):
         moment = noon + timedelta(seconds=i)
         store.add(Comparison("Who stands better?", f"X{i}", "O.X", "a", rater, moment, {"study": "alphago"}))
@@ -259,8 +271,8 @@ with open_store(path) as store:
 """
 
 
-def start_writer(path, rater: str, count: int) -> subprocess.Popen:
-    command = [sys.executable, "-c", WRITER, str(path), rater, str(count)]
+def start_writer(url: str, rater: str, count: int) -> subprocess.Popen:
+    command = [sys.executable, "-c", WRITER, url, rater, str(count)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -270,27 +282,27 @@ def go(writer: subprocess.Popen) -> None:
     writer.stdin.flush()
 
 
-def test_a_killed_process_loses_nothing_it_acknowledged(path):
-    with start_writer(path, "amateur", 1_000_000) as writer:
+def test_a_killed_process_loses_nothing_it_acknowledged(url):
+    with start_writer(url, "amateur", 1_000_000) as writer:
         go(writer)
         acknowledged = [writer.stdout.readline() for _ in range(50)]
         os.kill(writer.pid, signal.SIGKILL)
         acknowledged += writer.stdout.readlines()
     whole = [line for line in acknowledged if line.endswith("\n")]
-    with open_store(path) as store:
+    with open_store(url) as store:
         stored = list(store.comparisons())
     assert len(stored) in (len(whole), len(whole) + 1)  # the last one may lack only its acknowledgement
     assert stored == numbered(len(stored))
 
 
-def test_processes_that_meet_at_a_new_file_all_write(path):
-    writers = [start_writer(path, rater, 100) for rater in ("ada", "bob", "eve")]
+def test_processes_that_meet_at_a_new_store_all_write(url):
+    writers = [start_writer(url, rater, 100) for rater in ("ada", "bob", "eve")]
     for writer in writers:
         go(writer)
     for writer in writers:
         writer.communicate()
         assert writer.returncode == 0
-    with open_store(path) as store:
+    with open_store(url) as store:
         assert len(store) == 300
         for rater in ("ada", "bob", "eve"):
             assert list(store.comparisons(rater)) == numbered(100, rater)
