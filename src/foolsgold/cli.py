@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import sys
 import warnings
@@ -22,6 +23,9 @@ usage: foolsgold run STUDY [settings]
        foolsgold tasks --out FILE [settings]
        foolsgold verify --verifier NAME --data FILE [settings]
        foolsgold tools [--install lean]
+       foolsgold label --store FILE | --demo [settings]
+       foolsgold labels COMMAND [settings]
+       foolsgold serve [settings]
 
 studies:
   alphago           AlphaGo trained by RLHF beside AlphaGo trained by real RL; then they play each other
@@ -43,6 +47,11 @@ language models:
   verify    verdicts on answers: programs, translations, proofs, invariants, results
   tools     which programs verifiers run are there, and how to get the others
 
+people and pages:
+  label     a page on which people compare texts, conversations, diffs and Go boards
+  labels    import, export, add up and compare judgements: see foolsgold labels --help
+  serve     runs in the browser as they grow, and the labels that audits ask people for
+
 examples:
   foolsgold run alphago
   foolsgold run alphago --board 5 --games 4000 --seed 1
@@ -51,6 +60,7 @@ examples:
   foolsgold audit runs/rl-…
   foolsgold tasks --world java --out java.jsonl
   foolsgold train rl --model runs/sft-…/model --prompts java.jsonl --reward verifier:java
+  foolsgold label --demo
 """
 
 
@@ -111,45 +121,28 @@ def _train(arguments: list[str]) -> None:
     COMMANDS[name](given)
 
 
-def _generate(arguments: list[str]) -> None:
-    from foolsgold.serving.generate_command import GenerateCommand, main
+def _labels(arguments: list[str]) -> None:
+    from foolsgold.serving import labels_command
 
-    description = inspect.getdoc(GenerateCommand)
-    given = tyro.cli(GenerateCommand, prog="foolsgold generate", description=description, args=arguments)
-    _quiet_transformers()
-    main(given)
-
-
-def _audit(arguments: list[str]) -> None:
-    from foolsgold.serving.audit_command import AuditCommand
-
-    description = inspect.getdoc(AuditCommand)
-    given = tyro.cli(AuditCommand, prog="foolsgold audit", description=description, args=arguments)
-    from foolsgold.serving.audit_run import main
-
-    _quiet_transformers()
-    main(given)
+    name, *settings = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        print(labels_command.HELP, end="")
+        return
+    if name not in labels_command.COMMANDS:
+        raise UserError(f"there is no command labels {name!r}; choose one of: {', '.join(labels_command.COMMANDS)}")
+    config = labels_command.COMMANDS[name]
+    prog, description = f"foolsgold labels {name}", inspect.getdoc(config)
+    labels_command.main(tyro.cli(config, prog=prog, description=description, args=settings))
 
 
-def _tasks(arguments: list[str]) -> None:
-    from foolsgold.serving.tasks_command import TasksCommand, main
-
-    description = inspect.getdoc(TasksCommand)
-    main(tyro.cli(TasksCommand, prog="foolsgold tasks", description=description, args=arguments))
-
-
-def _verify(arguments: list[str]) -> None:
-    from foolsgold.serving.verify_command import VerifyCommand, main
-
-    description = inspect.getdoc(VerifyCommand)
-    main(tyro.cli(VerifyCommand, prog="foolsgold verify", description=description, args=arguments))
-
-
-def _tools(arguments: list[str]) -> None:
-    from foolsgold.serving.tools_command import ToolsCommand, main
-
-    description = inspect.getdoc(ToolsCommand)
-    main(tyro.cli(ToolsCommand, prog="foolsgold tools", description=description, args=arguments))
+def _single(name: str, arguments: list[str]) -> None:
+    """A command that has one dataclass of settings, both in the module of its name."""
+    module = importlib.import_module(f"foolsgold.serving.{name}_command")
+    config = getattr(module, f"{name.capitalize()}Command")
+    given = tyro.cli(config, prog=f"foolsgold {name}", description=inspect.getdoc(config), args=arguments)
+    if name in ("generate", "audit"):
+        _quiet_transformers()
+    module.main(given)
 
 
 def _quiet_transformers() -> None:
@@ -165,26 +158,23 @@ def _warn(message: Warning | str, category: type[Warning], *where: object, **oth
         print(f"foolsgold: {message}", file=sys.stderr)
 
 
+_GROUPS = {"run": _run, "train": _train, "labels": _labels}
+_SINGLE = ("generate", "audit", "tasks", "verify", "tools", "label", "serve")
+
+
 def main() -> None:
     """Entry point: a mistake the user can mend is one line and exit code 2, an interruption exit code 130."""
     warnings.showwarning = _warn
-    commands = {
-        "run": _run,
-        "train": _train,
-        "generate": _generate,
-        "audit": _audit,
-        "tasks": _tasks,
-        "verify": _verify,
-        "tools": _tools,
-    }
     command, *arguments = sys.argv[1:] or ["--help"]
     try:
         if command in ("-h", "--help"):
             print(HELP, end="")
         elif command == "--version":
             print(__version__)
-        elif command in commands:
-            commands[command](arguments)
+        elif command in _GROUPS:
+            _GROUPS[command](arguments)
+        elif command in _SINGLE:
+            _single(command, arguments)
         else:
             raise UserError(f"there is no command {command!r}; see foolsgold --help")
     except UserError as error:

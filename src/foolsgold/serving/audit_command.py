@@ -93,3 +93,10 @@ class AuditCommand:
     def judged_by_people(self) -> bool:
         """Whether gold is a file of judgements."""
         return self.gold is not None and self.gold.endswith(LABELS)
+
+
+def main(command: AuditCommand) -> None:
+    """Audit, with what computes loaded only now."""
+    from foolsgold.serving.audit_run import main as audit
+
+    audit(command)
