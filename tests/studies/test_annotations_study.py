@@ -12,11 +12,10 @@ from rich.console import Console
 from foolsgold.audit.verdict import Verdict
 from foolsgold.environments.loops import families
 from foolsgold.environments.loops.world import Loops
-from foolsgold.errors import UserError
 from foolsgold.rewards.verifiers import worlds
 from foolsgold.rewards.verifiers.annotations import AnnotationsVerifier
 from foolsgold.studies import annotations, annotations_arm
-from foolsgold.studies.annotations import Annotations, AnnotationsConfig
+from foolsgold.studies.annotations import Annotations
 from foolsgold.studies.annotations_arm import METHODS, Arm, ArmResult
 from foolsgold.studies.annotations_pipeline import AnnotationsPlan
 from foolsgold.studies.annotations_plan import Plan
@@ -147,9 +146,3 @@ def test_the_dial_sets_steps_in_proportion():
 def test_arms_differ_in_their_way_alone():
     arms = [asdict(arm) for arm in Plan.of(10, 0).arms]
     assert {name for arm in arms for name in arm if arm[name] != arms[0][name]} == {"name"}
-
-
-@pytest.mark.parametrize(("setting", "words"), [({"seed": -1}, "0 or more"), ({"minutes": 0}, "to 10000")])
-def test_settings_out_of_range_are_refused(setting, words):
-    with pytest.raises(UserError, match=words):
-        AnnotationsConfig(**setting)

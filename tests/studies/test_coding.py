@@ -10,9 +10,8 @@ from rich.console import Console
 from foolsgold.audit.verdict import Verdict
 from foolsgold.environments.code_tasks.functions import Function
 from foolsgold.environments.code_tasks.world import _problem
-from foolsgold.errors import UserError
 from foolsgold.studies import coding, coding_arm, coding_pipeline
-from foolsgold.studies.coding import Coding, CodingConfig
+from foolsgold.studies.coding import Coding
 from foolsgold.studies.coding_plan import CodingPlan
 from foolsgold.studies.coding_traces import read_trace
 from foolsgold.studies.progress import Stages
@@ -132,9 +131,3 @@ def test_arms_learn_from_as_many_turns():
 def test_a_plan_comes_back_from_its_record():
     plan = CodingPlan.of(4, 1)
     assert CodingPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
-
-
-@pytest.mark.parametrize(("setting", "words"), [({"seed": -1}, "0 or more"), ({"minutes": 0}, "1 to 10000")])
-def test_settings_out_of_range_are_refused(setting, words):
-    with pytest.raises(UserError, match=words):
-        CodingConfig(**setting)

@@ -10,12 +10,11 @@ from scipy import stats
 from tiny_problems import ARM, ARMS, PLAN, SumVerifier, arms_here, make
 
 from foolsgold.audit.verdict import Verdict
-from foolsgold.errors import UserError
 from foolsgold.labels.store import open_store
 from foolsgold.rewards.verifiers import worlds
 from foolsgold.studies import real_rl, real_rl_arm, real_rl_pipeline
 from foolsgold.studies.progress import Stages
-from foolsgold.studies.real_rl import RealRL, RealRLConfig
+from foolsgold.studies.real_rl import RealRL
 from foolsgold.studies.real_rl_arm import ArmResult
 from foolsgold.studies.real_rl_pipeline import Remembered, different_pairs
 from foolsgold.studies.real_rl_plan import TABLE, Plan
@@ -156,9 +155,3 @@ def test_the_dial_sets_steps_in_proportion():
     assert long.arms[0].steps == pytest.approx(3 * short.arms[0].steps, abs=12)
     assert long.problems.finetuning_steps == pytest.approx(3 * short.problems.finetuning_steps, abs=2)
     assert Plan.from_json(json.loads(json.dumps(asdict(short)))) == short
-
-
-@pytest.mark.parametrize(("setting", "words"), [({"seed": -1}, "0 or more"), ({"minutes": 0}, "1 to 10000")])
-def test_settings_out_of_range_are_refused(setting, words):
-    with pytest.raises(UserError, match=words):
-        RealRLConfig(**setting)

@@ -6,14 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from foolsgold.audit.report import write_report
 from foolsgold.audit.verdict import Verdict
 from foolsgold.environments.problems import Problem
-from foolsgold.errors import UserError
 from foolsgold.files import write_text
 from foolsgold.rewards.verifiers.annotations_houdini import houdini
 from foolsgold.studies.annotations_arm import ArmResult, run_arm
@@ -23,6 +22,7 @@ from foolsgold.studies.annotations_pipeline import AnnotationsPipeline
 from foolsgold.studies.annotations_plan import Plan
 from foolsgold.studies.annotations_report import judge, sections
 from foolsgold.studies.arms import run_arms
+from foolsgold.studies.minutes_dial import MinutesDial
 from foolsgold.studies.progress import Stages, run_and_tell
 from foolsgold.training.run_folder import RunFolder
 
@@ -33,7 +33,7 @@ HOUDINI_S = 60.0
 
 
 @dataclass(frozen=True)
-class AnnotationsConfig:
+class AnnotationsConfig(MinutesDial):
     """Models write the annotations, an engine proves the program: learning from proofs alone.
 
     A small model learns to annotate loops from workers who are often wrong. From there it goes on in four ways, each of
@@ -48,20 +48,7 @@ class AnnotationsConfig:
     """
 
     minutes: float = 6
-    """What the run may take on two quiet cores; by it all steps and sizes are set, by a table, so that a slower
-    machine takes longer and comes to the same."""
-    seed: int = 0
-    """Seed of everything that is random: the same seed gives the same numbers on the same machine."""
-    resume: Path | None = None
-    """Run folder to go on with; its own settings hold."""
-    out: Path = Path("runs")
-    """Where the run folder is made."""
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise UserError(f"--seed {self.seed} is negative; give 0 or more")
-        if not 0.5 <= self.minutes <= 10_000:
-            raise UserError(f"--minutes {self.minutes:g} is out of range; give 0.5 to 10000")
+    FEWEST: ClassVar[float] = 0.5
 
 
 class Annotations:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from foolsgold.audit.report import write_report
 from foolsgold.audit.verdict import Verdict
-from foolsgold.errors import UserError
 from foolsgold.studies.arms import run_arms
 from foolsgold.studies.coding_arm import ArmResult, run_arm
 from foolsgold.studies.coding_measure import Measured
@@ -19,6 +17,7 @@ from foolsgold.studies.coding_pipeline import CodingPipeline
 from foolsgold.studies.coding_plan import CodingPlan
 from foolsgold.studies.coding_report import judge, sections
 from foolsgold.studies.coding_traces import read_trace
+from foolsgold.studies.minutes_dial import MinutesDial
 from foolsgold.studies.progress import Stages, run_and_tell
 from foolsgold.training.run_folder import RunFolder
 
@@ -29,7 +28,7 @@ PEOPLE = 300
 
 
 @dataclass(frozen=True)
-class CodingConfig:
+class CodingConfig(MinutesDial):
     """An agent writes tests, writes code, runs them, reads what fails and repeats; its traces train the next model.
 
     A small model learns from what people write and how they mend it. Measured on problems of kinds that training never
@@ -44,20 +43,6 @@ class CodingConfig:
     """
 
     minutes: float = 10
-    """What the run may take on two quiet cores; by it all steps and sizes are set, by a table, so that a slower
-    machine takes longer and comes to the same."""
-    seed: int = 0
-    """Seed of everything that is random: the same seed gives the same numbers on the same machine."""
-    resume: Path | None = None
-    """Run folder to go on with; its own settings hold."""
-    out: Path = Path("runs")
-    """Where the run folder is made."""
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise UserError(f"--seed {self.seed} is negative; give 0 or more")
-        if not 1 <= self.minutes <= 10_000:
-            raise UserError(f"--minutes {self.minutes:g} is out of range; give 1 to 10000")
 
 
 class Coding:

@@ -19,6 +19,7 @@ from foolsgold.files import write_text
 from foolsgold.policies.decoder import Decoder
 from foolsgold.rewards.verifiers.proof_sessions import ProofSession
 from foolsgold.studies.arms import in_processes
+from foolsgold.studies.minutes_dial import MinutesDial
 from foolsgold.studies.progress import Stages, run_and_tell
 from foolsgold.studies.proofs_arms import Spent, Tick, expert_rounds, imitate, iterate, reinforce, rl_steps, spent
 from foolsgold.studies.proofs_measure import (
@@ -43,7 +44,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class ProofsConfig:
+class ProofsConfig(MinutesDial):
     """RL where the reward is a proof that checks: Coq or Lean says after each tactic what is left to show.
 
     A small model learns tactics from students, who err. From there RL over turns and expert iteration by search go on
@@ -60,22 +61,10 @@ class ProofsConfig:
     tool: Tool = "coq"
     """Whose word counts: coq takes a millisecond for a tactic; lean, without a native installation, some 50."""
     minutes: float = 10
-    """What the run may take on two quiet cores; by it all steps and sizes are set, by a table, so that a slower
-    machine takes longer and comes to the same."""
     check: Literal["none", "coq", "lean"] = "none"
     """Have a second prover check the shortest proof found of each theorem, put into its words."""
-    seed: int = 0
-    """Seed of everything that is random: the same seed gives the same numbers on the same machine."""
     resume: Path | None = None
     """Run folder to go on with; its own settings hold, but `--check` may be added."""
-    out: Path = Path("runs")
-    """Where the run folder is made."""
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise UserError(f"--seed {self.seed} is negative; give 0 or more")
-        if not 1 <= self.minutes <= 10_000:
-            raise UserError(f"--minutes {self.minutes:g} is out of range; give 1 to 10000")
 
 
 class Proofs:

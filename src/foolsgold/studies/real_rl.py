@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 
 from foolsgold.audit.report import write_report
 from foolsgold.audit.verdict import Verdict
-from foolsgold.errors import UserError
 from foolsgold.files import replacing
 from foolsgold.studies.arms import run_arms
+from foolsgold.studies.minutes_dial import MinutesDial
 from foolsgold.studies.progress import Stages, run_and_tell
 from foolsgold.studies.real_rl_arm import ArmResult, PoolOfAnswers, pool_of, run_arm, tested_problems
 from foolsgold.studies.real_rl_measure import Measured
@@ -28,7 +27,7 @@ VERSION = 2
 
 
 @dataclass(frozen=True)
-class RealRLConfig:
+class RealRLConfig(MinutesDial):
     """RL on a reward that cannot be fooled beside RL on a reward model fitted to reviewers who only look.
 
     A small model learns from people's answers, which are often wrong. From there three copies go on with the same
@@ -46,20 +45,6 @@ class RealRLConfig:
     """What is answered: java (translate a method to Python), code (write a function that passes tests), annotations
     (find a loop's invariant that proves the program)."""
     minutes: float = 20
-    """What the run may take on two quiet cores; by it all steps and sizes are set, by a table, so that a slower
-    machine takes longer and comes to the same."""
-    seed: int = 0
-    """Seed of everything that is random: the same seed gives the same numbers on the same machine."""
-    resume: Path | None = None
-    """Run folder to go on with; its own settings hold."""
-    out: Path = Path("runs")
-    """Where the run folder is made."""
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise UserError(f"--seed {self.seed} is negative; give 0 or more")
-        if not 1 <= self.minutes <= 10_000:
-            raise UserError(f"--minutes {self.minutes:g} is out of range; give 1 to 10000")
 
 
 class RealRL:
