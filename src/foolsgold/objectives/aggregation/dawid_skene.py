@@ -75,8 +75,9 @@ def dawid_skene(
     )
     told = said.T.tocsr()
     posterior = np.where(unknown, vote_shares(judgements.counts()), possible)
-    last = -np.inf
-    for done in range(1, iterations + 1):
+    last, done = -np.inf, 0
+    while done < max(iterations, 1):
+        done += 1
         prior = np.maximum(posterior.mean(0), RAREST)
         confusion = np.maximum((told @ posterior).reshape(raters, classes, classes) + smoothing, RAREST)
         confusion /= confusion.sum(1, keepdims=True)  # [R, said, true]

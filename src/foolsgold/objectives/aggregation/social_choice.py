@@ -56,7 +56,7 @@ def borda(shares: ArrayLike) -> np.ndarray:
     """How often the candidate is preferred to another one drawn at random, `[C]`, from 0 to 1.
 
     It is the order that one reward model fitted to everybody's comparisons learns, however much people differ
-    (Siththaranjan et al. 2024, theorem 3.1).
+    (Siththaranjan et al. 2024).
 
     Source: Borda 1781; divided by V (C - 1).
     """
@@ -137,7 +137,7 @@ def regularized_nash(shares: ArrayLike, reference: ArrayLike, temperature: float
     Raises:
       ValueError: as for `maximal_lottery`; a chance or the temperature is not above 0; no convergence.
 
-    Source: Munos et al. 2024, section 4 (regularised preference).
+    Source: Munos et al. 2024 (the regularised preference).
     """
     prefer = _margins(shares) / 2
     base = np.log(np.asarray(reference, np.float64) / np.sum(reference))

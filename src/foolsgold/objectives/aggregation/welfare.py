@@ -50,7 +50,7 @@ def worst_group(utilities: ArrayLike, group: ArrayLike, weight: ArrayLike | None
     Args:
       utilities, group, weight: as for `group_means`.
 
-    Source: Sen 1970 (maximin of groups); Chakraborty et al. 2024 (MaxMin-RLHF), equation 6.
+    Source: Sen 1970 (maximin of groups); Chakraborty et al. 2024 (MaxMin-RLHF).
     """
     return group_means(utilities, group, weight).min(0)
 
