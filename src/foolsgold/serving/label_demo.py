@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from random import Random
 
 import numpy as np
 
 from foolsgold.environments.go import rules
 from foolsgold.environments.go.amateurs import Club, GameMoves
-from foolsgold.environments.go.rules import BLACK, META, WHITE
+from foolsgold.environments.go.rules import BLACK, WHITE
 from foolsgold.environments.go.sgf import GameRecord, write_game
 from foolsgold.environments.poems import critic, poet
 from foolsgold.environments.poems.lexicon import asked_topic
@@ -26,8 +27,8 @@ CHECKS = 4
 """Attention checks of each project: pairs where one candidate is better by far."""
 SIZE = 7
 GAMES = 60
-EARLIEST = 14
-"""Moves before a board is worth a look."""
+EARLIEST, LATEST = 14, 40
+"""Moves between which a board is worth a look."""
 BOARDS, POEMS = "Go boards", "Poems"
 
 _BOARD_GUIDELINES = """\
@@ -61,8 +62,8 @@ def _board_pairs(seed: int) -> Iterator[Pair]:
     games = amateur_games(Club.founded(20, seed), SIZE, GAMES, 0.3, seed, lambda done, of: None)
     pool = pool_boards({"amateurs": [game.boards for game in games]})
     a, b = draw_pairs(pool, 40 * PAIRS, seed)
-    late = pool.moves[a] >= EARLIEST
-    a, b = a[late], b[late]
+    middle = (pool.moves[a] >= EARLIEST) & (pool.moves[a] <= LATEST)
+    a, b = a[middle], b[middle]
     lead = _area(pool, a) - _area(pool, b)
     clearest = np.argsort(-np.abs(lead))[:CHECKS]
     usual = np.setdiff1d(np.arange(len(a)), clearest)[: PAIRS - CHECKS]
@@ -93,16 +94,14 @@ def _area(pool: BoardPool, which: np.ndarray) -> np.ndarray:
 
 
 def _record(pool: BoardPool, row: int, games: list[GameMoves]) -> str:
-    """The moves that led to a board, as SGF; the random stones before the first move are set up."""
+    """The moves that led to a board, as SGF; the up to three random stones of its opening in any order."""
     game = games[pool.game[row]]
     first = game.boards[0]
-    points = rules.point_of(np.arange(SIZE**2), SIZE)
-    colors = first[rules.COLOR][points]
-    turn = int(first[META, rules.TO_PLAY])
-    played = int(pool.moves[row] - first[META, rules.MOVES])
-    moves = tuple((turn if i % 2 == 0 else 3 - turn, int(game.actions[i])) for i in range(played))
-    black, white = (tuple(map(int, np.flatnonzero(colors == color))) for color in (BLACK, WHITE))
-    return write_game(GameRecord(SIZE, None, moves, black, white, turn))
+    colors = first[rules.COLOR][rules.point_of(np.arange(SIZE**2), SIZE)]
+    opening = [np.flatnonzero(colors == color).tolist() for color in (BLACK, WHITE)]
+    opened = [point for turn in zip_longest(*opening) for point in turn if point is not None]
+    actions = [*opened, *game.actions.tolist()][: int(pool.moves[row])]
+    return write_game(GameRecord(SIZE, moves=tuple(((BLACK, WHITE)[i % 2], a) for i, a in enumerate(actions))))
 
 
 def _poem_pairs(seed: int) -> Iterator[Pair]:

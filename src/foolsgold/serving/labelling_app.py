@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 from foolsgold.labels.labelling import Choice, Labelling, PlaceRefused
 from foolsgold.serving.labelling_admin import Overview, add_administration
-from foolsgold.serving.labelling_view import view
+from foolsgold.serving.labelling_view import view, warm_up
 from foolsgold.serving.web_safety import Door, Guard, SignIn, Site, WrongGuesses, door_for, refusal
 from foolsgold.serving.web_server import add_page, new_app
 
@@ -104,6 +104,8 @@ def labelling_app(labellings: Sequence[Labelling], served: Site, token: str) -> 
     async def refused(_request: Request, error: PlaceRefused) -> Response:
         return refusal(409, str(error))
 
+    if any(labelling.display == "go" for labelling in labellings):
+        warm_up()
     add_page(app, "/", "start.html")
     add_page(app, "/label/{project}", "label.html")
     for name in ASSETS:

@@ -23,8 +23,8 @@ from foolsgold.environments.go.rules import BLACK, EMPTY
 from foolsgold.environments.go.sgf import read_game, replay
 from foolsgold.errors import UserError
 from foolsgold.labels.exchange.rows import content_of
-from foolsgold.labels.labelling import Place
-from foolsgold.policies.messages import Text, plain
+from foolsgold.labels.labelling import Display, Place
+from foolsgold.policies.messages import plain
 
 _BOARD = re.compile(r"([.XO]+(?:/[.XO]+)+)(?: (\d{1,4})-(\d{1,4}))?")
 _SIGNS = np.array([".", "X", "O"])
@@ -42,16 +42,18 @@ def view(place: Place) -> dict[str, Any]:
     elif place.display == "diff":
         shown = [_diff(left, right, base), _diff(right, left, base)]
     else:
-        shown = [_words(content_of(left), "assistant"), _words(content_of(right), "assistant")]
-    prompt = _words(content_of(place.prompt), "user")
+        shown = [_words(text, "assistant", place.display) for text in (left, right)]
+    prompt = _words(place.prompt, "user", place.display)
     return {"id": place.id, "display": place.display, "prompt": prompt, "left": shown[0], "right": shown[1]}
 
 
-def _words(text: Text, speaker: str) -> Content:
-    if isinstance(text, str):
-        return {"kind": "text", "text": text}
-    turns = [{"role": turn.get("role", speaker), "text": plain([turn])} for turn in text]
-    return {"kind": "conversation", "turns": turns}
+def _words(stored: str, speaker: str, display: Display) -> Content:
+    content = content_of(stored)
+    if isinstance(content, str):
+        if display != "conversation":
+            return {"kind": "text", "text": content}
+        content = [{"role": speaker, "content": content}]
+    return {"kind": "conversation", "turns": [{"role": turn["role"], "text": plain([turn])} for turn in content]}
 
 
 def _diff(text: str, other: str, base: object) -> Content:
@@ -109,11 +111,16 @@ def _game(sgf: str) -> dict[str, Any] | None:
     except UserError:
         return None
     steps = []
-    for (color, action), before, after in zip(record.moves, grids, grids[1:], strict=True):
+    for (color, action), before, after in zip(record.moves, grids[:-1], grids[1:], strict=True):
         gone = np.flatnonzero((before != EMPTY) & (after == EMPTY))
         point = None if action == record.size**2 else action
         steps.append({"color": "black" if color == BLACK else "white", "at": point, "taken": gone.tolist()})
     return {"start": _stones(grids[0]), "end": _stones(grids[-1]), "steps": steps}
+
+
+def warm_up() -> None:
+    """Load the compiled rules of Go, so that the first rater need not wait for them."""
+    _game("(;GM[1]SZ[5];B[aa])")
 
 
 def _stones(grid: np.ndarray) -> str:

@@ -108,7 +108,7 @@ function show(project) {
   const parts = shown.get(project.id) ?? section(project);
   parts.bar.max = Math.max(1, project.pairs);
   parts.bar.value = project.finished;
-  parts.told.textContent = `${project.finished.toLocaleString("en")} of ${project.pairs.toLocaleString("en")} pairs finished · ${project.judged.toLocaleString("en")} judgements`;
+  parts.told.textContent = `${project.finished.toLocaleString("en")} of ${project.pairs.toLocaleString("en")} pairs finished · ${project.judged.toLocaleString("en")} ${project.judged === 1 ? "judgement" : "judgements"}`;
   parts.tiles.replaceChildren(...tiles(project));
   const told = JSON.stringify(project.raters);
   if (told !== parts.rows) { // else a button would lose its focus every few seconds

@@ -18,6 +18,9 @@ function stars(size) {
   return size < 13 ? points.filter(([x, y]) => (x === middle) === (y === middle)) : points;
 }
 
+const took = (player, count) =>
+  element("span", {}, element("i", { class: `dot ${player.toLowerCase()}` }), element("span", { class: "unseen" }, `${player} `), `took ${count}`);
+
 export class Goban {
   // content: see labelling_view.py; name: "left" or "right", for those who hear the page.
   constructor(content, name) {
@@ -58,10 +61,8 @@ export class Goban {
     const player = { black: "Black", white: "White" }[color] ?? "";
     const move = pass ? `${player} passes` : last === null ? "" : `${player} ${this.#pointName(last)}`.trim();
     const facts = [];
-    if (black !== null) {
-      facts.push(element("span", {}, element("i", { class: "dot black" }), `Black took ${black}`), element("span", {}, element("i", { class: "dot white" }), `White took ${white}`));
-    }
-    if (this.end) facts.push(element("span", { class: "soft" }, this.at ? `Move ${this.at} of ${this.end}: ${move}` : `Start, ${this.end} moves follow`));
+    if (black !== null) facts.push(took("Black", black), took("White", white));
+    if (this.end) facts.push(element("span", { class: "soft" }, this.at ? `Move ${this.at}: ${move}` : `Start of ${this.end} moves`));
     this.facts.replaceChildren(...facts);
 
     const count = (sign) => stones.split(sign).length - 1;

@@ -15,6 +15,7 @@ let place = null; // the pair on show
 let gobans = []; // its boards, where it has any
 let asksStrength = false;
 let busy = true;
+let answered = false; // something since the page was opened
 let waiting = null; // the side whose strength is asked for
 let clock = null; // seconds that this pair was in view
 
@@ -56,7 +57,7 @@ function tell(progress) {
   if (median !== null) parts.push(`${median < 10 ? median.toFixed(1) : Math.round(median)} s each`);
   one("#told").textContent = parts.join(" · ");
   one("#told").title = `${today} today`;
-  one("#undo").disabled = one("#undo-last").disabled = !now;
+  one("#undo").disabled = one("#undo-last").disabled = !now && !answered;
 }
 
 function fill(id, content) {
@@ -121,6 +122,7 @@ async function answer(choice, strength = null) {
   await busyWith(async () => {
     const next = await handIn({ place: place.id, answer: choice, strength, seconds });
     trouble();
+    answered = true;
     show(next);
     one("#undo").title = `Take back: ${SAID[choice]}`;
     say(`Saved: ${SAID[choice]}. ${place ? `Next: ${one("#prompt").textContent}` : "Nothing left to compare. Thank you."}`);
@@ -132,8 +134,9 @@ async function undo() {
   await busyWith(async () => {
     const before = await post(api("undo"));
     trouble();
+    answered &&= before.undone;
     show(before);
-    say("Taken back. Judge this pair again.");
+    say(before.undone ? "Taken back. Judge this pair again." : "There is nothing to take back in this session.");
   });
 }
 
@@ -156,6 +159,7 @@ async function busyWith(work) {
   } catch (error) {
     await explain(error);
   } finally {
+    one("#loading").hidden = true;
     busy = false;
     document.body.removeAttribute("aria-busy");
   }
