@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shlex
-import stat
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -21,9 +19,10 @@ from starlette.types import ASGIApp
 
 from foolsgold.audit.report import Details
 from foolsgold.audit.verdict import Verdict, shown
-from foolsgold.serving.runs_charts import charts
-from foolsgold.serving.runs_index import REQUESTS, NoSuchRun, RunIndex
-from foolsgold.serving.runs_metrics import Tails
+from foolsgold.serving.runs_charts import charts, glimpse
+from foolsgold.serving.runs_files import opened, size_of
+from foolsgold.serving.runs_index import REQUESTS, Card, NoSuchRun, RunIndex
+from foolsgold.serving.runs_metrics import Tails, newest
 from foolsgold.serving.runs_queue import LABELS, AuditQueue, Queues, Scale
 from foolsgold.serving.runs_samples import samples, sources
 from foolsgold.serving.web_safety import Guard, Site, WrongGuesses, door_for, refusal
@@ -119,7 +118,8 @@ def _add_reading(app: FastAPI, index: RunIndex) -> None:
         count: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> Response:
         page = index.page(words, (state,) if state else (), study, start, count)
-        return _unless_known(request, {"folder": str(index.root), **asdict(page)})
+        cards = [asdict(card) | {"latest": None if card.sentence else _latest(index, card)} for card in page.cards]
+        return _unless_known(request, {"folder": str(index.root), **asdict(page), "cards": cards})
 
     @app.get("/api/runs/{name}")
     def run(name: str, request: Request) -> Response:
@@ -225,6 +225,12 @@ def _add_labelling(app: FastAPI, index: RunIndex, served: Site, token: str, labe
         return Response(status_code=204)
 
 
+def _latest(index: RunIndex, card: Card) -> dict[str, Any] | None:
+    """What a run that has found nothing yet logged last."""
+    row = newest(index.root / card.name / "metrics.jsonl")
+    return None if row is None else {"step": row[0], "values": glimpse(card.study, row[1])}
+
+
 def _about(index: RunIndex, name: str) -> dict[str, Any]:
     card, record, verdict = index.card(name), index.record(name), index.verdict(name)
     folder = index.folder(name)
@@ -255,16 +261,13 @@ def _settings(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _report(path: Path) -> bytes:
-    """The file, if it is one and not a link to another."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        with opened(path) as file:
+            if size_of(file) <= MOST_REPORT:
+                return file.read()
     except OSError:
         raise HTTPException(404, "this run has no report yet") from None
-    with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_REPORT:
-            raise HTTPException(404, "this run has no report that can be shown")
-        return file.read()
+    raise HTTPException(404, "the report is too long to be shown")
 
 
 def as_json(content: Any) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,7 @@ GOLD = ("gold", "sampled", "solved")
 """Last words of metrics that say what truly counts; verified studies call it by what was sampled or solved."""
 PROXY = ("proxy", "reward", "referee_margin")
 NEXT_BEST = ("referee_agrees_with_score", "accuracy", "loss")
-"""What leads where a run logs neither gold nor proxy."""
+"""What leads where a run logs not both gold and proxy."""
 HELD_OUT = "held_out_"
 TRAINING, UNSEEN = "training", "held out"
 
@@ -58,6 +58,13 @@ def charts(study: str, names: Iterable[str]) -> list[Chart]:
     return [Chart(metric, role_of(metric), metric in order, tuple(lines[metric])) for metric in ordered]
 
 
+def glimpse(study: str, row: Mapping[str, float]) -> list[tuple[str, float]]:
+    """What leads of one row of metrics, at most three values, each with the words for it."""
+    leading = [chart for chart in charts(study, row) if chart.leads]
+    found = [(f"{line.label} {chart.metric}".strip(), row[line.series]) for chart in leading for line in chart.lines]
+    return found[:3]
+
+
 def role_of(metric: str) -> Role:
     """Whether a metric is the gold or the proxy reward."""
     word = metric.rpartition("/")[2]
@@ -67,7 +74,7 @@ def role_of(metric: str) -> Role:
 def _leading(metrics: list[str]) -> list[str]:
     by_role = [metric for role in ("gold", "proxy") for metric in metrics if role_of(metric) == role]
     rest = [metric for word in NEXT_BEST for metric in metrics if metric.rpartition("/")[2] == word]
-    return by_role + rest if by_role else (rest or metrics[:2])
+    return (by_role + rest[: max(0, 2 - len(by_role))]) or metrics[:2]
 
 
 def _of_study(name: str) -> tuple[str, str, str]:

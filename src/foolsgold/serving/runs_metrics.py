@@ -7,14 +7,15 @@ a look costs one `stat` and the new lines.
 from __future__ import annotations
 
 import json
-import os
+import math
 import secrets
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
+from foolsgold.serving.runs_files import opened, size_of
 from foolsgold.serving.thinned_curve import Points, ThinnedCurve
 
 BITE = 4 << 20
@@ -22,6 +23,7 @@ BITE = 4 << 20
 MOST_CURVES = 2000
 """Of one run; a run that logs more names than this is shown in part, which is said."""
 LONGEST_NAME = 200
+_LONG = 1 << 16  # bytes from the end in which the last line is looked for
 _SEAM = 64  # bytes before the place read up to, by which a file that was replaced is known
 
 
@@ -93,13 +95,13 @@ class MetricsTail:
     def _advance(self) -> int:
         """Read up to a bite of whole lines; returns the size of the file."""
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            file = opened(self._path)
         except OSError:
             if self._offset:
                 self._restart()
             return 0
-        with open(descriptor, "rb") as file:
-            size = os.fstat(descriptor).st_size
+        with file:
+            size = size_of(file)
             if self._replaced(file, size):
                 self._restart()
             file.seek(self._offset)
@@ -119,7 +121,7 @@ class MetricsTail:
             self._seam = (self._seam + bite[:end])[-_SEAM:]
         return size
 
-    def _replaced(self, file: Any, size: int) -> bool:
+    def _replaced(self, file: BinaryIO, size: int) -> bool:
         """Whether what was read before is no longer what the file begins with."""
         if size < self._offset:
             return True
@@ -128,18 +130,12 @@ class MetricsTail:
 
     def _take(self, line: bytes) -> None:
         try:
-            row = json.loads(line)
-            step = float(row["step"])
-            values = [
-                (name, float(value))
-                for name, value in row.items()
-                if type(value) in (int, float) and name != "step" and len(name) <= LONGEST_NAME
-            ]
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            step, values = _parsed(line)
+        except ValueError:
             self._broken += 1
             return
         self._rows += 1
-        for name, value in values:
+        for name, value in values.items():
             curve = self._curves.get(name)
             if curve is None:
                 if len(self._curves) >= MOST_CURVES:
@@ -148,6 +144,34 @@ class MetricsTail:
                     continue
                 curve = self._curves[name] = ThinnedCurve()
             curve.add(self._rows, step, value)
+
+
+def newest(path: Path) -> tuple[float, dict[str, float]] | None:
+    """The last whole line of a file of metrics: its step and its numbers; None where there is none."""
+    try:
+        with opened(path) as file:
+            file.seek(max(0, size_of(file) - _LONG))
+            lines = file.read(_LONG).rpartition(b"\n")[0].splitlines()
+        return _parsed(lines[-1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _parsed(line: bytes) -> tuple[float, dict[str, float]]:
+    """Step and numbers of a line.
+
+    Raises:
+      ValueError: it is no line of metrics.
+    """
+    try:
+        row = json.loads(line)
+        numbers = {name: float(value) for name, value in row.items() if type(value) in (int, float)}
+        step = numbers.pop("step")
+        if not math.isfinite(step):
+            raise ValueError("a step is a number")
+        return step, {name: value for name, value in numbers.items() if len(name) <= LONGEST_NAME}
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError("no line of metrics") from error
 
 
 class Tails:

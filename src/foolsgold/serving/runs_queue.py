@@ -23,6 +23,7 @@ from typing import Any
 
 from foolsgold.errors import UserError
 from foolsgold.files import written
+from foolsgold.serving.runs_files import opened
 from foolsgold.serving.runs_index import JUDGEMENTS, REQUESTS
 from foolsgold.training.dataset_files import write_jsonl
 
@@ -56,7 +57,7 @@ class Scale:
         Raises:
           UserError: it is none.
         """
-        parts = re.fullmatch(r"(-?\d{1,5}):(-?\d{1,5})", text)
+        parts = re.fullmatch(r"(-?[0-9]{1,5}):(-?[0-9]{1,5})", text)
         if parts is None:
             raise UserError(f"--scale {text}: give its two ends, such as 1:5")
         return cls(int(parts[1]), int(parts[2]))
@@ -251,11 +252,11 @@ class AuditQueue:
     def _catch_up(self) -> None:
         """Read the judgements that came since, also those of another process."""
         try:
-            with self._judgements.open("rb") as file:
+            with opened(self._judgements) as file:
                 file.seek(self._read)
                 new = file.read()
-        except FileNotFoundError:
-            return
+        except OSError:
+            return  # nobody judged yet
         whole = new[: new.rfind(b"\n") + 1]
         self._read += len(whole)
         for line in whole.splitlines():
@@ -299,9 +300,8 @@ class Queues:
 def _requests(path: Path) -> dict[str, dict[str, Any]]:
     """Rows of `to-judge.jsonl` by id."""
     try:
-        if path.is_symlink() or path.stat().st_size > MOST_REQUESTS:
-            raise UserError(f"{path} is no file of requests of an audit")
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        with opened(path) as file:
+            rows = [json.loads(line) for line in file.read(MOST_REQUESTS).splitlines() if line.strip()]
         found = {row["id"]: row for row in rows}
         if all(isinstance(row["completion"], str) and isinstance(row["prompt"], str | list) for row in rows):
             return found

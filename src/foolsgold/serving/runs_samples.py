@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from foolsgold.errors import UserError
+from foolsgold.serving.runs_files import opened, size_of
 from foolsgold.serving.runs_index import JUDGEMENTS, REQUESTS
 
 Kind = Literal["evaluations", "rows", "games"]
@@ -21,6 +22,8 @@ MOST_ENTRIES = 20_000
 """Files that are looked at for sources; a folder with more is shown in part."""
 PAGE = 20
 """Samples at a time."""
+BOARDS = 12
+"""Finished games at a time."""
 LONGEST_LINE = 4 << 20
 LONGEST_FILE = 64 << 20
 """Bytes of one evaluation or of one file of games."""
@@ -100,23 +103,23 @@ def samples(folder: Path, source: Source, at: int) -> Page:
     following = later[0] if later else None
     try:
         if source.kind == "games":
-            return Page(_games(_place(place, f"finished-{at:05d}.safetensors")), following)
-        pattern = [each for each in place.glob("evaluation-*.json") if _number(each) == at]
-        return Page(list(_evaluation(_place(place, pattern[0].name))), following)
+            return Page(_games(_content(place / f"finished-{at:05d}.safetensors")), following)
+        named = [each for each in place.glob("evaluation-*.json") if _number(each) == at]
+        return Page(list(_evaluation(_content(named[0]))), following)
     except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{source.id} at {at} cannot be read: {type(error).__name__}") from error
 
 
-def _place(folder: Path, name: str) -> Path:
-    """A file that is one, not a link, and not too long.
+def _content(path: Path) -> bytes:
+    """A file's bytes.
 
     Raises:
-      ValueError: it is not.
+      OSError: there is none, or it is too long to be one of ours.
     """
-    path = folder / name
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > LONGEST_FILE:
-        raise ValueError("no file of ours")
-    return path
+    with opened(path) as file:
+        if size_of(file) > LONGEST_FILE:
+            raise OSError(f"{path} is too long")
+        return file.read()
 
 
 def _files(folder: Path, depth: int = 3) -> Iterator[Path]:
@@ -148,9 +151,7 @@ def _rows(path: Path, at: int) -> Page:
     """Whole lines from byte `at` on; what stands before the first line's start is skipped."""
     found: list[Sample] = []
     try:
-        if path.is_symlink():
-            raise OSError
-        with path.open("rb") as file:
+        with opened(path) as file:
             if at > 0:
                 file.seek(at - 1)
                 if file.read(1) != b"\n":
@@ -167,15 +168,15 @@ def _rows(path: Path, at: int) -> Page:
                     continue
                 if isinstance(row, dict):
                     found.append(_sample(row))
-            end = os.fstat(file.fileno()).st_size
+            end = size_of(file)
             return Page(found, file.tell() if file.tell() < end else None)
     except OSError as error:
         raise UserError(f"{path.name} cannot be read") from error
 
 
-def _evaluation(path: Path) -> Iterator[Sample]:
+def _evaluation(content: bytes) -> Iterator[Sample]:
     """What a study kept of an evaluation: prompt, text, proxy and gold in a list, or rows under a name."""
-    found = json.loads(path.read_bytes())
+    found = json.loads(content)
     found = found.get("evaluation", found)
     for row in found.get("poems", ()):
         prompt, text, proxy, gold = row
@@ -201,16 +202,20 @@ def _is_short(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= 120
 
 
-def _games(path: Path) -> list[Sample]:
+def _games(content: bytes) -> list[Sample]:
     """Finished games of Go, those first in which the referee and the score name different winners most clearly."""
-    from safetensors.numpy import load_file  # with the rules of Go it takes seconds, which other runs need not wait
+    from safetensors import SafetensorError
+    from safetensors.numpy import load  # with the rules of Go it takes seconds, which other runs need not wait
 
     from foolsgold.labels.board_comparisons import board_texts
 
-    tensors = load_file(path)
+    try:
+        tensors = load(content)
+    except SafetensorError as error:
+        raise ValueError("no file of games") from error
     margin, score = tensors["margin"].astype(float), tensors["score"].astype(float)
     wrong = np.sign(margin) != np.sign(score)
-    order = np.argsort(-np.where(wrong, np.abs(margin - score), -1.0), kind="stable")[:PAGE]
+    order = np.argsort(-np.where(wrong, np.abs(margin - score), -1.0), kind="stable")[:BOARDS]
     texts = board_texts(tensors["states"].view(np.uint16)[order])
     return [
         Sample(

@@ -1,13 +1,19 @@
-import { $, STATES, ago, ask, el, keepAsking, signIn, state } from "./runs_common.js";
+import { $, STATES, ago, ask, el, keepAsking, number, signIn, state } from "./runs_common.js";
 
 const PAGE = 50;
 const wanted = { words: "", study: "", state: "", count: PAGE };
 let drawn = "";
 
+function latest(card) {
+  if (card.state === "waiting") return ["people are to judge completions first"];
+  if (!card.latest) return [card.state === "running" ? "no metrics yet" : "no metrics"];
+  return [`step ${number(card.latest.step)}`, ...card.latest.values.flatMap(([name, value]) => [` · ${name} `, el("b", {}, number(value))])];
+}
+
 function row(card) {
   const found = card.sentence
     ? el("span", { class: `found ${card.tone}` }, el("b", {}, card.answer), ` ${card.sentence}`)
-    : el("span", { class: "soft" }, card.state === "running" ? "nothing found yet" : card.state === "waiting" ? "people are to judge first" : card.state === "finished" ? "finished" : "stopped, or busy with something long");
+    : el("span", { class: "found soft" }, ...latest(card));
   const address = `/runs/${encodeURIComponent(card.name)}`;
   return el("a", { class: "card", href: card.state === "waiting" ? `${address}/label` : address },
     el("span", { class: "who" }, el("b", {}, card.study), el("span", { class: "soft small path" }, card.name)),

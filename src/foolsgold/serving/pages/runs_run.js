@@ -135,7 +135,8 @@ function drawSources(found) {
   $("samples").hidden = !sources.length;
   if (!sources.length) return;
   $("source").replaceChildren(...sources.map((source) => el("option", { value: source.id }, source.id)));
-  if (!sources.some((source) => source.id === place.source)) place.source = sources[0].id;
+  const main = arms()[0];
+  if (!sources.some((source) => source.id === place.source)) place.source = (sources.find((source) => source.id === `arms/${main}`) ?? sources[0]).id;
   $("source").value = place.source;
   drawSteps(first);
 }
@@ -152,8 +153,10 @@ function drawSteps(newest) {
 }
 
 async function drawPage() {
+  if (!$("texts").childElementCount) $("texts").append(el("p", { class: "soft" }, "reading…"));
   const page = await ask(`${base}/samples/page?${new URLSearchParams({ source: place.source, at: String(place.at) })}`);
   $("texts").replaceChildren(...page.samples.map(sample));
+  $("texts").classList.toggle("boards", $("texts").querySelectorAll(".board").length > 1);
   if (!page.samples.length) $("texts").append(el("p", { class: "soft" }, "nothing here"));
   const rows = $("at-label").hidden;
   $("first").hidden = !rows || !place.at;
