@@ -60,7 +60,7 @@ def _small():
         patch.setitem(worlds.WORLDS, "annotations", make)
         patch.setattr(annotations, "run_arms", arms_here)
         patch.setattr(annotations_arm, "SAVE_EVERY", 1)
-        patch.setattr(families, "_names", lambda rng: families._Names("x", "y", "z", "n", "t"))
+        patch.setattr(families, "_names", lambda rng: families.Names("x", "y", "z", "n", "t"))
         easy = {name: families.TRAIN[name] for name in ("count up", "even")}
         patch.setitem(families.FAMILIES, "train", easy)
         patch.setitem(families.FAMILIES, "test", easy)

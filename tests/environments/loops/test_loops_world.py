@@ -40,6 +40,18 @@ def test_no_test_problem_has_a_twin_in_train():
     assert not {problem.family for problem in WORLD.problems("test", 60, seed=0)} & set(FAMILIES["train"])
 
 
+def test_held_out_is_how_things_go_together_and_nothing_in_itself():
+    pairs = {
+        split: [family.split(", ") for family in families if ", " in family] for split, families in FAMILIES.items()
+    }
+    trained, tested = pairs["train"], pairs["test"]
+    assert len(tested) == 6
+    for companion, way in tested:
+        assert [companion, way] not in trained
+        assert sum(companion == other for other, _ in trained) == 2
+        assert sum(way == other for _, other in trained) == 4
+
+
 def test_there_is_no_other_split():
     with pytest.raises(UserError, match="choose train or test"):
         WORLD.problems("dev", 3, seed=0)

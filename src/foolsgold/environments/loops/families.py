@@ -1,16 +1,18 @@
 """Families of short loop programs that want an invariant, each with one that proves it.
 
-A family is a structure; names, numbers, the order of independent statements and a bystander that has nothing to do with
-the claim are drawn at random. Families of the test split are structures that the train split never shows, made of the
-same parts: what counts up there counts down here.
+A family is a structure: a way to count and what goes on beside it, or a loop of its own. Names, numbers, the order of
+independent statements and a bystander that has nothing to do with the claim are drawn at random. The train split shows
+every way to count and every companion, but not each with each: the test split has the pairs that are left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
+from foolsgold.environments.loops.companions import COMPANIONS, WAYS, Names, Way
 from foolsgold.environments.problems import Split
 
 
@@ -36,26 +38,15 @@ class LoopProblem:
         return " && ".join([*self.relations, *self.bounds])
 
 
-@dataclass(frozen=True)
-class _Names:
-    """Variables of a program: three counters, a bound, a bystander."""
-
-    x: str
-    y: str
-    z: str
-    n: str
-    t: str
-
-
-def _names(rng: Random) -> _Names:
+def _names(rng: Random) -> Names:
     x, y, z = rng.sample(("x", "y", "z", "i", "j", "s"), 3)
     n, t = rng.sample(("n", "m", "k"), 2)
-    return _Names(x, y, z, n, t)
+    return Names(x, y, z, n, t)
 
 
 def _problem(
     rng: Random,
-    names: _Names,
+    names: Names,
     *,
     first: list[str],
     guard: str,
@@ -86,11 +77,6 @@ def _problem(
     return LoopProblem("\n".join(lines), relations, bounds, guard, claim, grade)
 
 
-def plus(term: str, number: int) -> str:
-    """`x + 3`, `x - 3`, `x`."""
-    return f"{term} {'+' if number > 0 else '-'} {abs(number)}" if number else term
-
-
 def _count_up(rng: Random) -> LoopProblem:
     v, start = _names(rng), rng.randint(0, 5)
     return _problem(
@@ -107,67 +93,11 @@ def _count_down(rng: Random) -> LoopProblem:
     )  # fmt: skip
 
 
-def _conserved(rng: Random) -> LoopProblem:
-    v, start = _names(rng), rng.choice((0, 0, rng.randint(1, 9)))
-    return _problem(
-        rng, v, assume=f"{v.n} >= 0", first=[f"{v.x} = 0;", f"{v.y} = {plus(v.n, start)};"], guard=f"{v.x} < {v.n}",
-        body=[f"{v.x}++;", f"{v.y}--;"], claim=f"{v.y} == {start}",
-        relations=(f"{v.x} + {v.y} == {plus(v.n, start)}",), bounds=(f"{v.x} <= {v.n}",),
-    )  # fmt: skip
-
-
-def _scaled(rng: Random) -> LoopProblem:
-    v, factor, start = _names(rng), rng.randint(2, 6), rng.choice((0, 0, rng.randint(1, 9)))
-    return _problem(
-        rng, v, assume=f"{v.n} >= 0", first=[f"{v.x} = 0;", f"{v.y} = {start};"], guard=f"{v.x} < {v.n}",
-        body=[f"{v.x}++;", f"{v.y} += {factor};"], claim=f"{v.y} == {plus(f'{factor} * {v.n}', start)}",
-        relations=(f"{v.y} == {plus(f'{factor} * {v.x}', start)}",), bounds=(f"{v.x} <= {v.n}",),
-    )  # fmt: skip
-
-
 def _stepped(rng: Random) -> LoopProblem:
     v, step = _names(rng), rng.randint(2, 6)
     return _problem(
         rng, v, assume=f"{v.n} >= 0", first=[f"{v.x} = 0;"], guard=f"{v.x} < {v.n}", body=[f"{v.x} += {step};"],
         claim=f"{v.x} < {v.n} + {step}", bounds=(f"{v.x} < {v.n} + {step}",),
-    )  # fmt: skip
-
-
-def _side_by_side(rng: Random) -> LoopProblem:
-    v, apart = _names(rng), rng.randint(1, 9)
-    return _problem(
-        rng, v, assume=f"{v.n} >= 0", first=[f"{v.x} = 0;", f"{v.y} = {apart};"], guard=f"{v.x} < {v.n}",
-        body=[f"{v.x}++;", f"{v.y}++;"], claim=f"{v.y} == {v.n} + {apart}",
-        relations=(f"{v.y} == {v.x} + {apart}",), bounds=(f"{v.x} <= {v.n}",),
-    )  # fmt: skip
-
-
-def _any_exit(rng: Random) -> LoopProblem:
-    v, factor, start = _names(rng), rng.randint(2, 6), rng.choice((0, rng.randint(1, 9)))
-    relation = f"{v.y} == {plus(f'{factor} * {v.x}', start)}"
-    claim = rng.choice((relation, f"{v.y} - {factor} * {v.x} == {start}"))
-    return _problem(
-        rng, v, first=[f"{v.x} = 0;", f"{v.y} = {start};"], guard="*",
-        body=[f"{v.x}++;", f"{v.y} += {factor};"], claim=claim, relations=(relation,),
-    )  # fmt: skip
-
-
-def _sometimes(rng: Random) -> LoopProblem:
-    v = _names(rng)
-    return _problem(
-        rng, v, assume=f"{v.n} >= 0", first=[f"{v.x} = 0;", f"{v.y} = 0;"], guard=f"{v.x} < {v.n}",
-        body=[f"{v.x}++;", f"if (*) {v.y}++;"], claim=f"{v.y} <= {v.n}",
-        relations=(f"{v.y} <= {v.x}",), bounds=(f"{v.x} <= {v.n}",),
-    )  # fmt: skip
-
-
-def _either_step(rng: Random) -> LoopProblem:
-    v, low = _names(rng), rng.randint(1, 3)
-    high = low + rng.randint(1, 3)
-    return _problem(
-        rng, v, assume=f"{v.n} >= 0", first=[f"{v.x} = 0;", f"{v.y} = 0;"], guard=f"{v.x} < {v.n}",
-        body=[f"{v.x}++;", f"if (*) {v.y} += {low}; else {v.y} += {high};"], claim=f"{v.y} <= {high} * {v.n}",
-        relations=(f"{v.y} <= {high} * {v.x}",), bounds=(f"{v.x} <= {v.n}",),
     )  # fmt: skip
 
 
@@ -188,42 +118,6 @@ def _even(rng: Random) -> LoopProblem:
     )  # fmt: skip
 
 
-def _conserved_down(rng: Random) -> LoopProblem:
-    v, start = _names(rng), rng.choice((0, 0, rng.randint(1, 9)))
-    return _problem(
-        rng, v, assume=f"{v.n} >= 0", first=[f"{v.x} = {v.n};", f"{v.y} = {start};"], guard=f"{v.x} > 0",
-        body=[f"{v.x}--;", f"{v.y}++;"], claim=f"{v.y} == {plus(v.n, start)}",
-        relations=(f"{v.x} + {v.y} == {plus(v.n, start)}",), bounds=(f"{v.x} >= 0",),
-    )  # fmt: skip
-
-
-def _scaled_down(rng: Random) -> LoopProblem:
-    v, factor = _names(rng), rng.randint(2, 6)
-    return _problem(
-        rng, v, assume=f"{v.n} >= 0", first=[f"{v.x} = {v.n};", f"{v.y} = {factor} * {v.n};"], guard=f"{v.x} > 0",
-        body=[f"{v.x}--;", f"{v.y} -= {factor};"], claim=f"{v.y} == 0",
-        relations=(f"{v.y} == {factor} * {v.x}",), bounds=(f"{v.x} >= 0",),
-    )  # fmt: skip
-
-
-def _shared_out(rng: Random) -> LoopProblem:
-    v = _names(rng)
-    return _problem(
-        rng, v, assume=f"{v.n} >= 0", first=[f"{v.x} = 0;", f"{v.y} = 0;", f"{v.z} = 0;"], guard=f"{v.z} < {v.n}",
-        body=[f"{v.z}++;", f"if (*) {v.x}++; else {v.y}++;"], claim=f"{v.x} + {v.y} == {v.n}",
-        relations=(f"{v.x} + {v.y} == {v.z}",), bounds=(f"{v.z} <= {v.n}",),
-    )  # fmt: skip
-
-
-def _together(rng: Random) -> LoopProblem:
-    v, apart = _names(rng), rng.randint(1, 9)
-    return _problem(
-        rng, v, first=[f"{v.x} = 0;", f"{v.y} = {apart};"], guard="*",
-        body=[f"if (*) {{ {v.x}++; {v.y}++; }} else {{ {v.x}--; {v.y}--; }}"], claim=f"{v.y} - {v.x} == {apart}",
-        relations=(f"{v.y} == {v.x} + {apart}",),
-    )  # fmt: skip
-
-
 def _minimum(rng: Random) -> LoopProblem:
     v, start = _names(rng), rng.randint(0, 9)
     return _problem(
@@ -232,34 +126,53 @@ def _minimum(rng: Random) -> LoopProblem:
     )  # fmt: skip
 
 
-def _sometimes_more(rng: Random) -> LoopProblem:
-    v, factor, start = _names(rng), rng.randint(2, 6), rng.choice((0, rng.randint(1, 9)))
+def _stepped_down(rng: Random) -> LoopProblem:
+    v, step = _names(rng), rng.randint(2, 6)
     return _problem(
-        rng, v, assume=f"{v.n} >= 0", first=[f"{v.x} = {v.n};", f"{v.y} = {start};"], guard=f"{v.x} > 0",
-        body=[f"{v.x}--;", f"if (*) {v.y} += {factor};"], claim=f"{v.y} >= {start}",
-        relations=(f"{v.y} >= {start}",),
+        rng, v, assume=f"{v.n} >= 0", first=[f"{v.x} = {v.n};"], guard=f"{v.x} > 0", body=[f"{v.x} -= {step};"],
+        claim=f"{v.x} + {step} > 0", bounds=(f"{v.x} + {step} > 0",),
     )  # fmt: skip
 
 
-TRAIN: dict[str, Callable[[Random], LoopProblem]] = {
+def _accompanied(name: str, way: Way, rng: Random) -> LoopProblem:
+    """A counter and a companion."""
+    v = _names(rng)
+    beside = COMPANIONS[name](rng, v, way)
+    start, guard, step, bound = {
+        "up": ("0", f"{v.x} < {v.n}", f"{v.x}++;", f"{v.x} <= {v.n}"),
+        "down": (v.n, f"{v.x} > 0", f"{v.x}--;", f"{v.x} >= 0"),
+        "any": ("0", "*", f"{v.x}++;", ""),
+    }[way]
+    return _problem(
+        rng, v, assume="" if way == "any" else f"{v.n} >= 0", first=[f"{v.x} = {start};", *beside.first], guard=guard,
+        body=[step, *beside.body], claim=beside.claim, relations=(beside.relation,),
+        bounds=(bound,) if bound else (),
+    )  # fmt: skip
+
+
+HELD_OUT: dict[str, Way] = {
+    "conserved sum": "any",
+    "scaled": "down",
+    "side by side": "down",
+    "sometimes": "up",
+    "either step": "any",
+    "shared out": "up",
+}
+"""The way to count that the train split never shows with a companion."""
+
+Family = Callable[[Random], LoopProblem]
+_PAIRS: dict[tuple[str, Way], Family] = {
+    (name, way): partial(_accompanied, name, way) for name in COMPANIONS for way in WAYS
+}
+TRAIN: dict[str, Family] = {
     "count up": _count_up,
     "count down": _count_down,
-    "conserved sum": _conserved,
-    "scaled": _scaled,
     "stepped": _stepped,
-    "side by side": _side_by_side,
-    "any exit": _any_exit,
-    "sometimes": _sometimes,
-    "either step": _either_step,
+    "stepped down": _stepped_down,
     "maximum": _maximum,
-    "even": _even,
-}
-TEST: dict[str, Callable[[Random], LoopProblem]] = {
-    "conserved sum, down": _conserved_down,
-    "scaled, down": _scaled_down,
-    "shared out": _shared_out,
-    "together": _together,
     "minimum": _minimum,
-    "sometimes, down": _sometimes_more,
+    "even": _even,
+    **{f"{name}, {way}": pair for (name, way), pair in _PAIRS.items() if HELD_OUT[name] != way},
 }
-FAMILIES: dict[Split, dict[str, Callable[[Random], LoopProblem]]] = {"train": TRAIN, "test": TEST}
+TEST: dict[str, Family] = {f"{name}, {way}": pair for (name, way), pair in _PAIRS.items() if HELD_OUT[name] == way}
+FAMILIES: dict[Split, dict[str, Family]] = {"train": TRAIN, "test": TEST}
