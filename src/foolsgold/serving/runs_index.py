@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import threading
 import time
 from collections import Counter
@@ -26,6 +25,7 @@ MOST_JSON = 8 << 20
 """Bytes of a config or a verdict; larger ones are none of ours."""
 REQUESTS, JUDGEMENTS = "to-judge.jsonl", "judgements.jsonl"
 """What an audit asks people about, and what they said on the page."""
+_FILES = ("config.json", "verdict.json", "metrics.jsonl", "report.html", REQUESTS)
 _AT_WORK = ("checkpoints", "arms", "pieces", "snapshots", "measured", "traces")
 """Folders that a run writes to between lines of metrics."""
 
@@ -184,21 +184,21 @@ class RunIndex:
 
     def _card(self, name: str) -> Card | None:
         folder = self.root / name
-        known = self._known.setdefault(name, _Known())
-        if not _refresh(known.config, folder / "config.json", _record):
+        known, parts = self._known.setdefault(name, _Known()), _parts(folder)
+        if not _refresh(known.config, parts.get("config.json"), folder / "config.json", _record):
             return None
-        _refresh(known.verdict, folder / "verdict.json", _verdict)
+        _refresh(known.verdict, parts.get("verdict.json"), folder / "verdict.json", _verdict)
         record, verdict = known.config.content, known.verdict.content
-        changed = max(_changed(folder / part) for part in (".", "config.json", "metrics.jsonl", "report.html"))
-        ended = max(_changed(folder / part) for part in ("verdict.json", "model"))
+        changed = max(part.st_mtime for part in parts.values())
+        ended = max((parts[part].st_mtime for part in ("verdict.json", "model") if part in parts), default=0.0)
         now = self._clock()
         if not ended and now - changed > QUIET_SECONDS:
             changed = max(changed, _work(folder))
         if ended:
             # Whoever goes on with a finished run writes metrics again.
-            again = _changed(folder / "metrics.jsonl") > ended + 60 and now - changed <= QUIET_SECONDS
-            state: State = "running" if again else "finished"
-        elif (folder / REQUESTS).is_file():
+            again = "metrics.jsonl" in parts and parts["metrics.jsonl"].st_mtime > ended + 60
+            state: State = "running" if again and now - changed <= QUIET_SECONDS else "finished"
+        elif REQUESTS in parts:
             state = "waiting"
         else:
             state = "running" if now - changed <= QUIET_SECONDS else "quiet"
@@ -211,23 +211,34 @@ class RunIndex:
             "" if verdict is None else SAID[verdict.answer],
             "" if verdict is None else verdict.answer,
             "" if verdict is None else verdict.sentence,
-            (folder / "report.html").is_file(),
+            "report.html" in parts,
         )
 
 
-def _refresh(read: _Read, path: Path, parse: Callable[[Path], Any]) -> bool:
-    """Bring `read` up to date; whether there is something."""
+def _parts(folder: Path) -> dict[str, os.stat_result]:
+    """Files of a run, links left out, the folder itself and its model by name."""
     try:
-        found = os.stat(path, follow_symlinks=False)
-        stamp = (found.st_mtime_ns, found.st_size)
-        if stamp != read.stamp:
-            read.stamp = stamp
-            regular = stat.S_ISREG(found.st_mode)
-            read.content = parse(path) if regular and found.st_size <= MOST_JSON else None
+        with os.scandir(folder) as entries:
+            found = {
+                entry.name: entry.stat(follow_symlinks=False)
+                for entry in entries
+                if (entry.name in _FILES and entry.is_file(follow_symlinks=False)) or entry.name == "model"
+            }
+        return {".": os.stat(folder), **found}
     except OSError:
-        read.stamp, read.content = (0, 0), None
-    except (ValueError, RecursionError):
-        read.content = None  # until it changes
+        return {}  # gone since
+
+
+def _refresh(read: _Read, found: os.stat_result | None, path: Path, parse: Callable[[Path], Any]) -> bool:
+    """Bring `read` up to date with the file `found`; whether there is something."""
+    stamp = (0, 0) if found is None else (found.st_mtime_ns, found.st_size)
+    if stamp != read.stamp:
+        read.stamp, read.content = stamp, None
+        try:
+            if found is not None and found.st_size <= MOST_JSON:
+                read.content = parse(path)
+        except (OSError, ValueError, RecursionError):
+            pass  # until it changes
     return read.content is not None
 
 
@@ -244,14 +255,6 @@ def _verdict(path: Path) -> Verdict:
     return verdict
 
 
-def _changed(path: Path) -> float:
-    """When a file or folder was written last, 0 where there is none."""
-    try:
-        return os.stat(path, follow_symlinks=False).st_mtime
-    except OSError:
-        return 0.0
-
-
 def _work(folder: Path) -> float:
     """When a folder that fills between lines of metrics was written to last."""
     latest = 0.0
@@ -259,7 +262,7 @@ def _work(folder: Path) -> float:
         try:
             with os.scandir(folder / name) as entries:
                 inner = [each.stat(follow_symlinks=False).st_mtime for each in entries]
+            latest = max(latest, os.stat(folder / name).st_mtime, *inner)
         except OSError:
             continue
-        latest = max(latest, _changed(folder / name), *inner, 0.0)
     return latest
