@@ -2,12 +2,14 @@
 
 import itertools
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foolsgold.labels.labelling import Labelling, Pair, Settings
 from foolsgold.labels.next_pair import (
     STRATEGIES,
     Leads,
@@ -16,9 +18,11 @@ from foolsgold.labels.next_pair import (
     draw_uniformly,
     expected_information,
     foretellable,
-    priorities,
+    prioritise,
     uncertainty,
 )
+from foolsgold.labels.store import open_store
+from foolsgold.rewards.ensembles import Ensemble
 
 
 def entropy(p):
@@ -152,9 +156,72 @@ def test_uniform_is_uniform():
     assert counts == pytest.approx(np.full(5, 800), abs=100)  # 4.6 standard deviations
 
 
-def test_priorities_follow_the_order_of_the_batch():
-    assert priorities(np.array([2, 0]), 4).tolist() == [0.5, 0, 1, 0]
-    assert priorities(np.array([], np.int64), 2).tolist() == [0, 0]
+@pytest.fixture
+def project(tmp_path):
+    """Eight pairs, the texts as long as what follows says, and an attention check."""
+    with open_store(tmp_path / "pairs.sqlite") as store:
+        settings = Settings(check_share=0, repeat_share=0)
+        project = Labelling.create(store, "poems", "Which is better?", seed=1, settings=settings)
+        project.add_pairs([Pair(f"prompt {i}", f"{i} good", f"{i} bad") for i in range(8)])
+        project.add_pairs([Pair("check", "7 good", "7 bad", known="a")])
+        yield project
+
+
+def doubtful(wide):
+    """Two members who differ about the pairs in `wide`, more about those that come earlier there."""
+
+    def scores(prompts, completions):
+        number = [int(text.split()[0]) for text in completions]
+        doubt = np.array([len(wide) - wide.index(i) if i in wide else 0 for i in number], float)
+        return np.stack([doubt, -doubt]) * [text.endswith("good") for text in completions]
+
+    return scores
+
+
+def given_to(project, rater):
+    place = project.next_place(rater)
+    project.judge(place.id, rater, "a")
+    return place.prompt
+
+
+def test_a_project_hands_out_what_was_chosen(project):
+    ranked = partial(choose_batch, merit=lambda mean, variance: variance)
+    assert prioritise(project, doubtful([5, 2]), ranked, 2, seed=0) == 2
+    assert [given_to(project, "ann"), given_to(project, "ann")] == ["prompt 5", "prompt 2"]
+    # The next batch replaces the last one, of which pair 7 was never judged.
+    prioritise(project, doubtful([7]), ranked, 1, seed=0)
+    prioritise(project, doubtful([0, 3]), ranked, 2, seed=0)
+    assert {stored.pair.prompt: stored.pair.priority for stored in project.pairs() if stored.pair.priority} == {
+        "prompt 5": 1,
+        "prompt 2": 0.5,
+        "prompt 0": 1,
+        "prompt 3": 0.5,
+    }
+    assert [given_to(project, "ben"), given_to(project, "ben")] == ["prompt 0", "prompt 3"]
+
+
+def test_pairs_that_nobody_can_score_are_not_chosen(project):
+    def scores(prompts, completions):
+        found = doubtful([1, 6])(prompts, completions)
+        found[0, [text.startswith("1") for text in completions]] = np.nan
+        return found
+
+    assert prioritise(project, scores, STRATEGIES["information"], 100, seed=0) == 7
+    assert given_to(project, "ann") == "prompt 6"
+
+
+def test_an_ensemble_of_rewards_chooses(project):
+    def long_is_good(prompts, completions, **columns):
+        return [float(len(text)) for text in completions]
+
+    def sixes(prompts, completions, **columns):
+        return [5.0 if text == "6 bad" else 0.0 for text in completions]
+
+    ensemble = Ensemble([long_is_good, sixes])
+    prioritise(
+        project, lambda prompts, texts: ensemble.judge(prompts, texts).members, STRATEGIES["disagreement"], 1, seed=0
+    )
+    assert given_to(project, "ann") == "prompt 6"
 
 
 def test_what_repeats_tell_of_the_best_reward_model():

@@ -9,13 +9,14 @@ log-odds of a being preferred.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from scipy.special import expit, xlogy
 
+from foolsgold.labels.labelling import Labelling
 from foolsgold.objectives.statistics import Interval
 
 # Even steps: for a sigmoid under a wide normal, more exact than Gauss-Hermite quadrature of as many nodes.
@@ -62,6 +63,9 @@ class Leads:
         return np.einsum("pr,pr->p", self.factor, self.factor)
 
 
+Scores = Callable[[Sequence[str], Sequence[str]], np.ndarray]
+"""Maps P prompts and completions to each member's rewards `[M, P]`, NaN where a member cannot judge: of an `Ensemble`,
+`lambda prompts, completions: ensemble.judge(prompts, completions).members`."""
 Merit = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Maps means and variances of P leads, `[P]` each, to how much each pair is wanted, `[P]`."""
 Strategy = Callable[[Leads, int, int], np.ndarray]
@@ -131,11 +135,34 @@ STRATEGIES: dict[str, Strategy] = {
 """By name, for commands and tables."""
 
 
-def priorities(rows: np.ndarray, pairs: int) -> np.ndarray:
-    """What a labelling project orders its pairs by, float64 `[pairs]`: 1 for the first row, then less; others 0."""
-    found = np.zeros(pairs)
-    found[rows] = 1 - np.arange(len(rows)) / max(len(rows), 1)
-    return found
+def prioritise(project: Labelling, scores: Scores, strategy: Strategy, batch: int, seed: int) -> int:
+    """Let a project hand out next what a strategy chooses from its pairs that still want judgements.
+
+    The first of the batch has priority 1, the next ones less; all others have 0, and so come in random order after it.
+    Call it again as judgements come in and the reward models are fitted anew.
+
+    Args:
+      batch: pairs to choose, at most; about as many as are judged until the next call.
+
+    Returns:
+      How many were chosen; pairs that a member cannot judge are not.
+
+    Raises:
+      ValueError: fewer than two members.
+    """
+    wanting = [stored for stored in project.pairs() if stored.pair.known is None and stored.taken < stored.pair.wanted]
+    if not wanting:
+        return 0
+    prompts = [stored.pair.prompt for stored in wanting]
+    sides = [np.asarray(scores(prompts, [getattr(stored.pair, side) for stored in wanting])) for side in ("a", "b")]
+    judged = np.flatnonzero(np.isfinite(sides).all((0, 1)))
+    leads = Leads.of_members(sides[0][:, judged], sides[1][:, judged])
+    rows = judged[strategy(leads, min(batch, len(judged)), seed)]
+    wanted = np.zeros(len(wanting))
+    wanted[rows] = 1 - np.arange(len(rows)) / max(len(rows), 1)
+    changed = [i for i, stored in enumerate(wanting) if stored.pair.priority != wanted[i]]
+    project.set_priorities([wanting[i].id for i in changed], [wanted[i] for i in changed])
+    return len(rows)
 
 
 def foretellable(same: float) -> Interval:
