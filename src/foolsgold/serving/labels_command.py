@@ -114,11 +114,11 @@ class ExportCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class AggregateCommand:
-    """Add up judges who differ: what each item is taken for, how sure that is, and how reliable each judge.
+    """Add up raters who differ: what each item is taken for, how sure that is, and how reliable each rater.
 
     Of a store the items are pairs and the labels a, b, tie and both_bad; of a crowd's file whatever it holds. Without a
-    model, by majority; dawid-skene estimates each judge's confusions (Dawid and Skene 1979); bradley-terry gives every
-    candidate a strength, crowd-bt every judge a reliability too (Chen et al. 2013).
+    model, by majority; dawid-skene estimates each rater's confusions (Dawid and Skene 1979); bradley-terry gives every
+    candidate a strength, crowd-bt every rater a reliability too (Chen et al. 2013).
 
     examples:
       foolsgold labels aggregate labels.sqlite
@@ -135,12 +135,12 @@ class AggregateCommand:
     project: str | None = None
     """Only this labelling project's, of a store."""
     out: str | None = None
-    """File to write the results to, an item or a candidate a row; a table of judges is printed either way."""
+    """File to write the results to, an item or a candidate a row; a table of raters is printed either way."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgreementCommand:
-    """How far judges agree: Krippendorff's alpha and Fleiss' kappa with intervals, and how often two say the same.
+    """How far raters agree: Krippendorff's alpha and Fleiss' kappa with intervals, and how often two say the same.
 
     examples:
       foolsgold labels agreement labels.sqlite
@@ -169,8 +169,8 @@ HELP = """usage: foolsgold labels COMMAND [settings]
 commands:
   import     judgements of other programs into a store: TRL, Argilla, Label Studio, crowds, tables, SGF
   export     a store's comparisons for other programs, and for foolsgold train reward
-  aggregate  judges who differ added up: majority, Dawid-Skene, Bradley-Terry, Crowd-BT
-  agreement  how far judges agree
+  aggregate  raters who differ added up: majority, Dawid-Skene, Bradley-Terry, Crowd-BT
+  agreement  how far raters agree
 
 Settings: foolsgold labels COMMAND --help
 """
@@ -192,7 +192,7 @@ def main(command: LabelsCommand) -> None:
 
             export_data(command)
         case AggregateCommand():
-            from foolsgold.serving.labels_judges import aggregate
+            from foolsgold.serving.labels_aggregate import aggregate
 
             aggregate(command)
         case AgreementCommand():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,9 @@ def import_data(command: ImportCommand) -> None:
         def counted() -> Iterator[Comparison]:
             nonlocal count
             for comparison in said:
+                if comparison.created == unsaid.created:
+                    # The store counts the same judgement at the same moment once; two rows are two judgements.
+                    comparison = replace(comparison, created=unsaid.created + timedelta(microseconds=count))
                 count += 1
                 yield comparison
 
@@ -163,7 +167,7 @@ def export_data(command: ExportCommand) -> None:
         said = comparisons_of(store, command.project, command.rater, notes)
     rows = len(said)
     if command.aggregate is not None:
-        from foolsgold.serving.labels_judges import preferred_rows
+        from foolsgold.serving.labels_aggregate import preferred_rows
 
         table = preferred_rows(said, command.aggregate, notes)
         rows = len(table)

@@ -30,7 +30,7 @@ def read_table(path: str | Path) -> Rows:
       UserError: there is no such thing, it is broken, or it holds no rows.
     """
     place = Path(path)
-    if place.is_file() and place.name.endswith(_TABBED):
+    if place.name.endswith(_TABBED) and not place.is_dir():
         return _read_tabbed(place)
     if place.is_dir() and any((place / name).exists() for name in _SAVED):
         return _read_saved(place)

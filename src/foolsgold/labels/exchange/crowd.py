@@ -51,14 +51,19 @@ def labels_of(rows: Sequence[Row]) -> Iterator[Label]:
       UserError: a row lacks one of the three.
     """
     for place, row in places(rows):
-        yield Label(*(str(value(row, _named(row, names, place), place)) for names in (WORKER, ITEM, LABEL)))
+        yield Label(*(named_cell(row, names, place) for names in (WORKER, ITEM, LABEL)))
 
 
-def _named(row: Row, names: Sequence[str], place: str) -> str:
+def named_cell(row: Row, names: Sequence[str], place: str) -> str:
+    """The cell of the first of `names` that is a column, as text.
+
+    Raises:
+      UserError: none is, or the cell is empty.
+    """
     found = next((name for name in names if name in row), None)
     if found is None:
         raise UserError(f"{place} has no column {' or '.join(names)}; its columns are {', '.join(row)}")
-    return found
+    return str(value(row, found, place))
 
 
 def read_crowd(rows: Sequence[Row], items: Sequence[Row], unsaid: Unsaid, notes: Notes) -> Iterator[Comparison]:
@@ -70,7 +75,7 @@ def read_crowd(rows: Sequence[Row], items: Sequence[Row], unsaid: Unsaid, notes:
     texts = {}
     for place, row in places(items):
         a, b = (text_of(value(row, name, place), place) for name in (unsaid.a or "a", unsaid.b or "b"))
-        texts[str(value(row, _named(row, ITEM, place), place))] = (prompt_of(row, unsaid, place), a, b)
+        texts[named_cell(row, ITEM, place)] = (prompt_of(row, unsaid, place), a, b)
     for (place, _), label in zip(places(rows), labels_of(rows), strict=True):
         if label.item not in texts:
             raise UserError(f"{place}: item {label.item} is not among the items; give the file that has its texts")

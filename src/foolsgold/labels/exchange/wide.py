@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from foolsgold.errors import UserError
 from foolsgold.labels.comparison import Comparison, Preferred
@@ -25,7 +27,7 @@ def read_wide(rows: Sequence[Row], raters: Sequence[str], unsaid: Unsaid, notes:
     """
     for place, row in places(rows):
         prompt = prompt_of(row, unsaid, place)
-        texts = [text_of(value(row, name, place), place) for name in (unsaid.a or "a", unsaid.b or "b")]
+        texts = [_written(value(row, name, place), place) for name in (unsaid.a or "a", unsaid.b or "b")]
         for rater in raters:
             if rater not in row:
                 raise UserError(f"{place} has no column {rater!r} of a rater; its columns are {', '.join(row)}")
@@ -33,6 +35,11 @@ def read_wide(rows: Sequence[Row], raters: Sequence[str], unsaid: Unsaid, notes:
                 notes.left_out["cells are empty"] += 1
                 continue
             yield judgement(place, unsaid, prompt, texts, meaning(row[rater], place), rater=rater)
+
+
+def _written(cell: Any, place: str) -> str:
+    """Text; answers such as 7 and true, which programs take for numbers and truth, as JSON writes them."""
+    return json.dumps(cell) if isinstance(cell, bool | int | float) else text_of(cell, place)
 
 
 def meaning(written: object, place: str) -> Preferred:

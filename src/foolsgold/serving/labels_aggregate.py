@@ -1,4 +1,4 @@
-"""`foolsgold labels aggregate`: what judges who differ come to, pair by pair, and what each of them is worth."""
+"""`foolsgold labels aggregate`: what raters who differ come to, pair by pair, and what each of them is worth."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PREFERENCES = ("a", "b", "tie", "both_bad")
 PRECISION = 0.1
 """Of the normal prior of Bradley–Terry scores, 1/nats²: candidates who won or lost all keep finite ones."""
 MOST_SHOWN = 20
-"""Judges in a printed table, those who agree least with the others."""
+"""Raters in a printed table, those who agree least with the others."""
 _SQLITE = b"SQLite format 3\0"
 """How a store's file begins."""
 
@@ -58,13 +58,13 @@ class Result:
     rows: list[dict[str, Any]]
     """An item or a candidate each."""
     chances: np.ndarray | None = None
-    """`[I, K]`, how sure each class is of each item; None where candidates are scored."""
+    """`[I, K]`, chance of each class to be called the item's; None where candidates are scored."""
     worth: dict[str, np.ndarray] = field(default_factory=dict)
-    """What the model thinks of each judge, `[R]` by what it is called."""
+    """What the model thinks of each rater, `[R]` by what it is called."""
 
 
 def read_judged(place: str, project: str | None, notes: Notes) -> Judged:
-    """Judgements of a store or of a crowd's table; of a judge's judgements of one item the last counts.
+    """Judgements of a store or of a crowd's table; of a rater's judgements of one item the last counts.
 
     Raises:
       UserError: the store or table cannot be read, or holds nothing.
@@ -102,7 +102,7 @@ def _is_store(place: str) -> bool:
 
 def _note_repeats(count: int, notes: Notes) -> None:
     if count:
-        notes.left_out["earlier judgements by a judge who judged the item again"] += count
+        notes.left_out["earlier judgements by a rater who judged the item again"] += count
 
 
 def add_up(judged: Judged, method: Method) -> Result:
@@ -117,7 +117,8 @@ def add_up(judged: Judged, method: Method) -> Result:
     if method == "majority":
         return Result(_item_rows(judged, vote_shares(counts)), majority_vote(counts))
     fit = dawid_skene(judged.judgements)
-    return Result(_item_rows(judged, fit.posterior), fit.posterior, {"estimated accuracy": fit.accuracy})
+    rows = _item_rows(judged, fit.posterior)
+    return Result(rows, majority_vote(fit.posterior), {"estimated accuracy": fit.accuracy})
 
 
 def _item_rows(judged: Judged, chances: np.ndarray) -> list[dict[str, Any]]:
@@ -204,7 +205,7 @@ def preferred_rows(said: Iterable[Comparison], method: Method, notes: Notes) -> 
 
 
 def aggregate(command: AggregateCommand) -> None:
-    """Add up, print what the judges are worth and how right the outcome is, and write it.
+    """Add up, print what the raters are worth and how right the outcome is, and write it.
 
     Raises:
       UserError: the data or the true labels cannot be read or do not fit.
@@ -214,15 +215,14 @@ def aggregate(command: AggregateCommand) -> None:
     result = add_up(judged, command.method)
     truth = None if command.gold is None else _truth(judged.judgements, command.gold)
     said = judged.judgements
-    print(f"{len(said.item):,} judgements of {len(said.items):,} items by {len(said.raters):,} judges")
-    _print_judges(said, result, truth)
+    print(f"{len(said.item):,} judgements of {len(said.items):,} items by {len(said.raters):,} raters")
+    _print_raters(said, result, truth)
     if truth is not None:
         right, known = rater_accuracy(said, truth)
-        mean = float(np.mean(right[known > 0] / known[known > 0]))
         if result.chances is not None:
             share, items = consensus_accuracy(result.chances, truth), int((truth >= 0).sum())
             print(f"{command.method}: right about {share:.1%} of {items:,} items with a known label")
-        print(f"a judge on their own: {mean:.1%} on average")
+        print(f"a single judgement: {right.sum() / known.sum():.1%}")
     if command.out is not None:
         print(f"{len(result.rows):,} rows: {write_table(command.out, result.rows)}")
     for line in notes.lines:
@@ -241,7 +241,7 @@ def _truth(said: Judgements, place: str) -> np.ndarray:
     return truth
 
 
-def _print_judges(said: Judgements, result: Result, truth: np.ndarray | None) -> None:
+def _print_raters(said: Judgements, result: Result, truth: np.ndarray | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -251,11 +251,11 @@ def _print_judges(said: Judgements, result: Result, truth: np.ndarray | None) ->
         columns["right"] = np.divide(right, known, out=np.full(len(known), np.nan), where=known > 0)
     count = np.bincount(said.rater, minlength=len(said.raters))
     order = np.argsort(np.nan_to_num(columns["agrees with another"], nan=2.0), kind="stable")
-    table = Table("judge", "judgements", *columns)
+    table = Table("rater", "judgements", *columns)
     for r in order[:MOST_SHOWN]:
         cells = ["–" if np.isnan(each[r]) else f"{each[r]:.0%}" for each in columns.values()]
         table.add_row(str(said.raters[r]), f"{count[r]:,}", *cells)
     console = Console()
     console.print(table)
     if len(order) > MOST_SHOWN:
-        console.print(f"and {len(order) - MOST_SHOWN} judges who agree more with the others", highlight=False)
+        console.print(f"and {len(order) - MOST_SHOWN} raters who agree more with the others", highlight=False)
