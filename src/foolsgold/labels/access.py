@@ -16,6 +16,11 @@ from foolsgold.labels.database import Database
 from foolsgold.labels.project import Member, PlaceRefused
 
 _m = schema.members.c
+_MEMBER = (
+    sa.select(_m.given, _m.revoked)
+    .where(_m.project_id == sa.bindparam("project"), _m.rater == sa.bindparam("rater"))
+    .with_for_update()
+)
 
 
 def new_token() -> str:
@@ -55,11 +60,11 @@ def lock_member(database: Database, connection: Connection, project_id: int, rat
     Raises:
       PlaceRefused: the rater's access was revoked.
     """
-    query = sa.select(_m.given, _m.revoked).where(_m.project_id == project_id, _m.rater == rater).with_for_update()
-    row = connection.execute(query).one_or_none()
+    named = {"project": project_id, "rater": rater}
+    row = connection.execute(_MEMBER, named).one_or_none()
     if row is None:
         join(database, connection, project_id, checked_rater(rater), now)
-        row = connection.execute(query).one()
+        row = connection.execute(_MEMBER, named).one()
     if row.revoked is not None:
         raise PlaceRefused(f"{rater} has no access to this project any more; ask whoever runs it for a new link")
     return row.given

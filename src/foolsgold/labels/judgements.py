@@ -17,8 +17,42 @@ RECENT = 1000
 """Judgements that pace is measured on."""
 
 _c, _pairs, _places = schema.comparisons.c, schema.pairs.c, schema.places.c
-_IN_FORCE = ~sa.exists().where(schema.retractions.c.comparison_id == _c.id)
+_a, _b = schema.candidates.alias("a"), schema.candidates.alias("b")
 _MIRRORED: dict[Choice, Choice] = {"a": "b", "b": "a"}
+
+# Statements are put together once: that takes longer than running them.
+_IN_FORCE = ~sa.exists().where(schema.retractions.c.comparison_id == _c.id)
+_OWN = (_c.project_id == sa.bindparam("project")) & (_c.rater == sa.bindparam("asker")) & _IN_FORCE
+_COMPARED = _OWN & (_c.preferred != "skipped")
+_LAST = sa.select(_c.id, _c.preferred, _c.created).where(_OWN).order_by(_c.id.desc()).limit(1)
+_RECENT = sa.select(_c.created, _c.seconds).where(_COMPARED).order_by(_c.id.desc()).limit(RECENT)
+_COUNTS = sa.select(
+    sa.func.count().label("done"), sa.func.count().filter(_c.created >= sa.bindparam("midnight")).label("today")
+).where(_COMPARED)
+_PLACE = (
+    sa.select(
+        schema.places, _pairs.prompt_key, _pairs.a_key, _pairs.b_key, _pairs.details,
+        schema.prompts.c.content.label("prompt"), _a.c.content.label("a"), _b.c.content.label("b"),
+    )
+    .join_from(schema.places, schema.pairs)
+    .join(schema.prompts, schema.prompts.c.key == _pairs.prompt_key)
+    .join(_a, _a.c.key == _pairs.a_key)
+    .join(_b, _b.c.key == _pairs.b_key)
+    .where(_places.id == sa.bindparam("place"))
+)  # fmt: skip
+_OWN_PLACE = _PLACE.where(places.OWN).with_for_update(of=schema.places)
+_KEY = sa.select(_c.id).where(_c.key == sa.bindparam("judgement"))
+_ADD = sa.insert(schema.comparisons).returning(_c.id)
+_SET_JUDGED = (
+    sa.update(schema.places)
+    .where(_places.id == sa.bindparam("place"))
+    .values(state="judged", comparison_id=sa.bindparam("comparison"))
+)
+
+
+def place_row(connection: Connection, place_id: int) -> sa.Row:
+    """A place with the keys, the texts and the details of its pair."""
+    return connection.execute(_PLACE, {"place": place_id}).one()
 
 
 def judge(
@@ -31,20 +65,7 @@ def judge(
     seconds: float | None,
 ) -> Judged:
     """See `Labelling.judge`; the member is locked."""
-    a, b = schema.candidates.alias("a"), schema.candidates.alias("b")
-    query = (
-        sa.select(
-            schema.places, _pairs.prompt_key, _pairs.a_key, _pairs.b_key,
-            schema.prompts.c.content.label("prompt"), a.c.content.label("a"), b.c.content.label("b"),
-        )
-        .join_from(schema.places, schema.pairs)
-        .join(schema.prompts, schema.prompts.c.key == _pairs.prompt_key)
-        .join(a, a.c.key == _pairs.a_key)
-        .join(b, b.c.key == _pairs.b_key)
-        .where(_places.id == place_id, asking.own)
-        .with_for_update(of=schema.places)
-    )  # fmt: skip
-    place = connection.execute(query).one_or_none()
+    place = connection.execute(_OWN_PLACE, asking.names | {"place": place_id}).one_or_none()
     if place is None:
         raise PlaceRefused(f"place {place_id} is not {asking.rater}'s; ask for the next one")
     if place.state == "judged":
@@ -66,9 +87,8 @@ def judge(
         "planted": None if place.kind == "pair" else place.kind,
         "project_id": asking.project_id,
     }
-    comparison_id = connection.scalar(sa.insert(schema.comparisons).values(row).returning(_c.id))
-    judged = sa.update(schema.places).where(_places.id == place_id)
-    connection.execute(judged.values(state="judged", comparison_id=comparison_id))
+    values = {"place": place_id, "comparison": connection.scalar(_ADD, row)}
+    connection.execute(_SET_JUDGED, values)
     # An open place was counted when it was given, a released one was given back; a skip leaves the pair to others.
     change = (choice != "skipped") - (place.state == "open")
     if place.kind == "pair" and change:
@@ -79,19 +99,14 @@ def judge(
 def undo(connection: Connection, asking: Asking) -> int | None:
     """The id of the place that is open again, see `Labelling.undo`; the member is locked."""
     oldest = asking.now - timedelta(seconds=asking.settings.session_gap_seconds)
-    last = (
-        sa.select(_c.id, _c.preferred, _c.created)
-        .where(_c.project_id == asking.project_id, _c.rater == asking.rater, _IN_FORCE)
-        .order_by(_c.id.desc())
-        .limit(1)
-    )
-    judgement = connection.execute(last).one_or_none()
+    judgement = connection.execute(_LAST, asking.names).one_or_none()
     if judgement is None or judgement.created < iso(oldest):
         return None
     place = connection.execute(
         sa.select(schema.places).where(_places.comparison_id == judgement.id).with_for_update()
     ).one()
-    other = connection.execute(sa.select(schema.places).where(asking.own & schema.is_open)).one_or_none()
+    open_places = sa.select(schema.places).where(places.OWN, schema.is_open)
+    other = connection.execute(open_places, asking.names).one_or_none()
     # The lower pair first: whoever changes two pairs takes them in this order.
     concerned = sorted({place.pair_id} | ({other.pair_id} if other else set()))
     query = sa.select(_pairs.id, schema.is_wanted.label("wanted")).where(_pairs.id.in_(concerned))
@@ -104,31 +119,28 @@ def undo(connection: Connection, asking: Asking) -> int | None:
         places.release(connection, other.id, other.pair_id, other.kind)
     retraction = {"comparison_id": judgement.id, "created": iso(asking.now)}
     connection.execute(sa.insert(schema.retractions).values(retraction))
-    values = {"state": "open", "comparison_id": None, "opened": iso(asking.now), "expires": asking.expires}
-    connection.execute(sa.update(schema.places).where(_places.id == place.id).values(values))
+    places.reopen(connection, asking, place.id)
     return place.id
 
 
 def progress(connection: Connection, asking: Asking) -> Progress:
     """See `Labelling.progress`."""
-    own = (_c.project_id == asking.project_id) & (_c.rater == asking.rater) & (_c.preferred != "skipped") & _IN_FORCE
     midnight = asking.now.replace(hour=0, minute=0, second=0, microsecond=0)
-    today = sa.func.count().filter(_c.created >= iso(midnight))
-    done, done_today = connection.execute(sa.select(sa.func.count(), today).where(own)).one()
-    recent = connection.execute(sa.select(_c.created, _c.seconds).where(own).order_by(_c.id.desc()).limit(RECENT)).all()
+    done, today = connection.execute(_COUNTS, asking.names | {"midnight": iso(midnight)}).one()
+    recent = connection.execute(_RECENT, asking.names).all()
     measured = [row.seconds for row in recent if row.seconds is not None]
-    session = _last_session(
-        [datetime.fromisoformat(row.created) for row in recent], asking.now, asking.settings.session_gap_seconds
-    )
+    moments = [datetime.fromisoformat(row.created) for row in recent]
+    session = _last_session(moments, asking.now, asking.settings.session_gap_seconds)
+    seconds = 0.0
+    if session:
+        seconds = (session[0] - session[-1]).total_seconds() + (recent[len(session) - 1].seconds or 0.0)
     return Progress(
         done=done,
-        today=done_today,
+        today=today,
         left=places.count_left(connection, asking),
         median_seconds=median(measured) if measured else None,
         session_done=len(session),
-        session_seconds=(session[0] - session[-1]).total_seconds() + (recent[len(session) - 1].seconds or 0.0)
-        if session
-        else 0.0,
+        session_seconds=seconds,
     )
 
 
@@ -160,7 +172,7 @@ def _moment(connection: Connection, asking: Asking, place: sa.Row, preferred: Ch
     created = asking.now
     while True:
         key = judgement_key(place.prompt, place.a, place.b, preferred, asking.rater, created)
-        if connection.scalar(sa.select(_c.id).where(_c.key == key)) is None:
+        if connection.scalar(_KEY, {"judgement": key}) is None:
             return created, key
         created += timedelta(microseconds=1)
 

@@ -1,6 +1,6 @@
 """A labelling project: its pairs are handed out to raters, and their judgements come back to the store.
 
-Every method is one transaction or none: what it returned is on disk. Threads and processes may share a project.
+What was judged or taken back is on disk when the method returns. Threads and processes may share a project.
 """
 
 from __future__ import annotations
@@ -175,10 +175,11 @@ class Labelling:
         asking = self._asking(rater, now)
         with self._database.reading() as connection:
             expired = places.any_expired(connection, self.id, asking.now)
+        # A power cut may cost a place, which is then handed out once more; waiting for the disk costs every rater.
         if expired:
-            with self._database.writing() as connection:
+            with self._database.writing(durable=False) as connection:
                 places.release_expired(connection, self.id, asking.now)
-        with self._database.writing() as connection:
+        with self._database.writing(durable=False) as connection:
             given = access.lock_member(self._database, connection, self.id, rater, asking.now)
             place_id = places.open_place(connection, asking)
             if place_id is None:
@@ -306,29 +307,10 @@ class Labelling:
         }
 
     def _place(self, connection: Connection, place_id: int) -> Place:
-        a, b = schema.candidates.alias("a"), schema.candidates.alias("b")
-        place, p = schema.places.c, schema.pairs.c
-        query = (
-            sa.select(
-                place.pair_id,
-                schema.prompts.c.content,
-                a.c.content,
-                b.c.content,
-                p.details,
-                place.swapped,
-                place.opened,
-            )
-            .join_from(schema.places, schema.pairs)
-            .join(schema.prompts, schema.prompts.c.key == p.prompt_key)
-            .join(a, a.c.key == p.a_key)
-            .join(b, b.c.key == p.b_key)
-            .where(place.id == place_id)
-        )
-        pair_id, prompt, text_a, text_b, details, swapped, opened = connection.execute(query).one()
-        left, right = (text_b, text_a) if swapped else (text_a, text_b)
-        shown = json.loads(details or "{}")
-        moment = datetime.fromisoformat(opened)
-        return Place(place_id, pair_id, prompt, left, right, self.display, shown, swapped, moment)
+        row = judgements.place_row(connection, place_id)
+        left, right = (row.b, row.a) if row.swapped else (row.a, row.b)
+        details, opened = json.loads(row.details or "{}"), datetime.fromisoformat(row.opened)
+        return Place(place_id, row.pair_id, row.prompt, left, right, self.display, details, row.swapped, opened)
 
 
 def projects(store: ComparisonStore) -> list[str]:

@@ -40,9 +40,9 @@ class Asking:
     now: datetime
 
     @property
-    def own(self) -> sa.ColumnElement[bool]:
-        """The rater's places of the project."""
-        return (_places.project_id == self.project_id) & (_places.rater == self.rater)
+    def names(self) -> dict[str, Any]:
+        """Values of the statements below."""
+        return {"project": self.project_id, "asker": self.rater}
 
     @property
     def expires(self) -> float:
@@ -50,49 +50,113 @@ class Asking:
         return self.now.timestamp() + self.settings.lease_seconds
 
 
+# Statements are put together once: that takes longer than running them.
+_PROJECT: sa.BindParameter[int] = sa.bindparam("project")
+_RATER: sa.BindParameter[str] = sa.bindparam("asker")
+OWN = (_places.project_id == _PROJECT) & (_places.rater == _RATER)
+"""The asking rater's places."""
+_EXPIRED = (_places.project_id == _PROJECT) & schema.is_open & (_places.expires < sa.bindparam("now"))
+_ANY_EXPIRED = sa.select(_places.id).where(_EXPIRED).limit(1)
+_SOME_EXPIRED = (
+    sa.select(_places.id, _places.pair_id, _places.kind)
+    .where(_EXPIRED)
+    .order_by(_places.expires)
+    .limit(SWEEP)
+    .with_for_update(skip_locked=True)
+)
+_RENEW = (
+    sa.update(schema.places)
+    .where(OWN, schema.is_open)
+    .values(expires=sa.bindparam("until"))
+    .returning(_places.id)
+)  # fmt: skip
+_RELEASED = (
+    sa.select(_places.id, _places.pair_id, _places.kind)
+    .join_from(schema.places, schema.pairs)
+    .where(OWN, schema.is_released, (_places.kind != "pair") | schema.is_wanted)
+    .order_by(_places.number)
+    .limit(1)
+    .with_for_update()
+)
+
+
+def _had(kind: Kind) -> sa.ColumnElement[bool]:
+    """The rater has had a place of this kind with the pair."""
+    return sa.exists().where(_places.pair_id == _pairs.id, _places.rater == _RATER, _places.kind == kind)
+
+
+_WANTED = (
+    sa.select(_pairs.id)
+    .where(_pairs.project_id == _PROJECT, schema.is_wanted, ~_had("pair"))
+    .order_by(_pairs.priority.desc(), _pairs.taken, _pairs.shuffled)
+    .limit(1)
+)
+_WANTED_NOW, _WANTED_SOON = _WANTED.with_for_update(skip_locked=True), _WANTED.with_for_update()
+_UNSEEN_CHECK = (
+    sa.select(_pairs.id)
+    .where(_pairs.project_id == _PROJECT, schema.is_check, ~_had("check"))
+    .order_by(_pairs.shuffled)
+    .limit(1)
+)
+_again = schema.places.alias("again")
+_REPEATABLE = (
+    sa.select(_places.pair_id, _places.swapped)
+    .join_from(schema.places, schema.comparisons)
+    .where(OWN, _places.kind == "pair", _places.state == "judged", schema.comparisons.c.preferred != "skipped")
+    .where(~sa.exists().where(_again.c.pair_id == _places.pair_id, _again.c.rater == _RATER, _again.c.kind == "repeat"))
+    .where(_places.number < sa.bindparam("before"))
+    .order_by(_places.number)
+    .limit(REPEATABLE)
+)
+_COUNT_GIVEN = (
+    sa.update(schema.members)
+    .where(schema.members.c.project_id == _PROJECT, schema.members.c.rater == _RATER)
+    .values(given=sa.bindparam("count"))
+)
+_ADD = sa.insert(schema.places).returning(_places.id)
+_TAKE = (
+    sa.update(schema.pairs)
+    .where(_pairs.id == sa.bindparam("pair"))
+    .values(taken=_pairs.taken + sa.bindparam("more"))
+)  # fmt: skip
+_SET_OPEN = (
+    sa.update(schema.places)
+    .where(_places.id == sa.bindparam("place"))
+    .values(state="open", comparison_id=None, opened=sa.bindparam("moment"), expires=sa.bindparam("until"))
+)
+_SET_RELEASED = sa.update(schema.places).where(_places.id == sa.bindparam("place")).values(state="released")
+_ALL_WANTED = sa.select(_pairs.id).where(_pairs.project_id == _PROJECT, schema.is_wanted).limit(LEFT_CAP).subquery()
+_COUNT_WANTED = sa.select(sa.func.count()).select_from(_ALL_WANTED)
+_COUNT_OWN = sa.select(sa.func.count()).select_from(schema.places).where(OWN)
+_COUNT_HAD = _COUNT_OWN.join(schema.pairs).where(_places.kind == "pair", ~schema.is_released, schema.is_wanted)
+_COUNT_OPEN = _COUNT_OWN.where(schema.is_open)
+
+
 def any_expired(connection: Connection, project_id: int, now: datetime) -> bool:
     """Whether `release_expired` has something to do."""
-    query = sa.select(_places.id).where(_expired(project_id, now)).limit(1)
-    return connection.scalar(query) is not None
+    return connection.scalar(_ANY_EXPIRED, {"project": project_id, "now": now.timestamp()}) is not None
 
 
 def release_expired(connection: Connection, project_id: int, now: datetime) -> None:
     """Places whose lease has ended go back, `SWEEP` at a time; their raters may still judge them."""
-    query = sa.select(_places.id, _places.pair_id, _places.kind).where(_expired(project_id, now))
-    query = query.order_by(_places.expires).limit(SWEEP).with_for_update(skip_locked=True)
-    expired = sorted(connection.execute(query).all(), key=lambda row: row.pair_id)
-    for row in expired:
+    expired = connection.execute(_SOME_EXPIRED, {"project": project_id, "now": now.timestamp()}).all()
+    for row in sorted(expired, key=lambda row: row.pair_id):
         release(connection, row.id, row.pair_id, row.kind)
-
-
-def _expired(project_id: int, now: datetime) -> sa.ColumnElement[bool]:
-    return (_places.project_id == project_id) & schema.is_open & (_places.expires < now.timestamp())
 
 
 def open_place(connection: Connection, asking: Asking) -> int | None:
     """The id of the rater's open place, its lease renewed; None where none is open."""
-    query = sa.update(schema.places).where(asking.own & schema.is_open).values(expires=asking.expires)
-    return connection.scalar(query.returning(_places.id))
+    return connection.scalar(_RENEW, asking.names | {"until": asking.expires})
 
 
 def reopen_released(connection: Connection, asking: Asking) -> int | None:
     """Open the rater's oldest released place again, where its pair is still wanted."""
-    query = (
-        sa.select(_places.id, _places.pair_id, _places.kind)
-        .join_from(schema.places, schema.pairs)
-        .where(asking.own & schema.is_released)
-        .where((_places.kind != "pair") | schema.is_wanted)
-        .order_by(_places.number)
-        .limit(1)
-        .with_for_update()
-    )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_RELEASED, asking.names).one_or_none()
     if row is None:
         return None
     if row.kind == "pair":
         take(connection, row.pair_id, 1)
-    values = {"state": "open", "opened": iso(asking.now), "expires": asking.expires}
-    connection.execute(sa.update(schema.places).where(_places.id == row.id).values(values))
+    reopen(connection, asking, row.id)
     return row.id
 
 
@@ -104,21 +168,26 @@ def new_place(connection: Connection, asking: Asking, given: int) -> int | None:
     number = given + 1
     draw = random.Random(f"{asking.seed}/{asking.rater}/{number}")
     swapped, share, which = draw.random() < 0.5, draw.random(), draw.random()
-    wanted = _wanted_pair(connection, asking)
-    if wanted is None:
+    pair_id = connection.scalar(_WANTED_NOW, asking.names)
+    if pair_id is None:  # all that are left are perhaps just being handed out or given back
+        pair_id = connection.scalar(_WANTED_SOON, asking.names)
+    if pair_id is None:
         return None
-    pair_id, kind = wanted, "pair"
-    if share < asking.settings.check_share:
-        check = _unseen_check(connection, asking)
+    kind: Kind = "pair"
+    checks = asking.settings.check_share
+    if share < checks:
+        check = connection.scalar(_UNSEEN_CHECK, asking.names)
         if check is not None:
             pair_id, kind = check, "check"
-    elif share < asking.settings.check_share + asking.settings.repeat_share:
-        repeat = _repeat(connection, asking, number, which)
-        if repeat is not None:
-            pair_id, kind, swapped = repeat.pair_id, "repeat", not repeat.swapped
+    elif share < checks + asking.settings.repeat_share:
+        before = {"before": number - asking.settings.repeat_gap}
+        repeatable = connection.execute(_REPEATABLE, asking.names | before).all()
+        if repeatable:
+            pair_id, was_swapped = repeatable[int(which * len(repeatable))]
+            kind, swapped = "repeat", not was_swapped
     if kind == "pair":
         take(connection, pair_id, 1)
-    row: dict[str, Any] = {
+    row = {
         "project_id": asking.project_id,
         "pair_id": pair_id,
         "rater": asking.rater,
@@ -129,68 +198,31 @@ def new_place(connection: Connection, asking: Asking, given: int) -> int | None:
         "opened": iso(asking.now),
         "expires": asking.expires,
     }
-    member = schema.members.c
-    counted = sa.update(schema.members).where(member.project_id == asking.project_id, member.rater == asking.rater)
-    connection.execute(counted.values(given=number))
-    return connection.scalar(sa.insert(schema.places).values(row).returning(_places.id))
+    connection.execute(_COUNT_GIVEN, asking.names | {"count": number})
+    return connection.scalar(_ADD, row)
+
+
+def reopen(connection: Connection, asking: Asking, place_id: int) -> None:
+    """Open a place once more; its pair is counted by the caller."""
+    values = {"place": place_id, "moment": iso(asking.now), "until": asking.expires}
+    connection.execute(_SET_OPEN, values)
 
 
 def release(connection: Connection, place_id: int, pair_id: int, kind: Kind) -> None:
     """Give an open place back."""
-    connection.execute(sa.update(schema.places).where(_places.id == place_id).values(state="released"))
+    connection.execute(_SET_RELEASED, {"place": place_id})
     if kind == "pair":
         take(connection, pair_id, -1)
 
 
-def take(connection: Connection, pair_id: int, count: int) -> None:
-    """Count `count` more places, or fewer, of a pair as taken."""
-    query = sa.update(schema.pairs).where(_pairs.id == pair_id)
-    connection.execute(query.values(taken=_pairs.taken + count))
+def take(connection: Connection, pair_id: int, more: int) -> None:
+    """Count so many places of a pair more, or fewer, as taken."""
+    connection.execute(_TAKE, {"pair": pair_id, "more": more})
 
 
 def count_left(connection: Connection, asking: Asking) -> int:
     """See `Progress.left`."""
-    wanted = sa.select(_pairs.id).where(_pairs.project_id == asking.project_id, schema.is_wanted).limit(LEFT_CAP)
-    left = connection.scalar(sa.select(sa.func.count()).select_from(wanted.subquery())) or 0
-    own = sa.select(sa.func.count()).select_from(schema.places)
-    had = own.join(schema.pairs).where(asking.own, _places.kind == "pair", ~schema.is_released, schema.is_wanted)
-    left -= connection.scalar(had) or 0
-    return max(left, 0) + (connection.scalar(own.where(asking.own, schema.is_open)) or 0)
-
-
-def _wanted_pair(connection: Connection, asking: Asking) -> int | None:
-    had = sa.exists().where(_places.pair_id == _pairs.id, _places.rater == asking.rater, _places.kind == "pair")
-    query = (
-        sa.select(_pairs.id)
-        .where(_pairs.project_id == asking.project_id, schema.is_wanted, ~had)
-        .order_by(_pairs.priority.desc(), _pairs.taken, _pairs.shuffled)
-        .limit(1)
+    wanted, had, opened = (
+        connection.scalar(query, asking.names) or 0 for query in (_COUNT_WANTED, _COUNT_HAD, _COUNT_OPEN)
     )
-    free = connection.scalar(query.with_for_update(skip_locked=True))
-    # Where all that are left are just being handed out or given back, it is worth to wait for them.
-    return free if free is not None else connection.scalar(query.with_for_update())
-
-
-def _unseen_check(connection: Connection, asking: Asking) -> int | None:
-    seen = sa.exists().where(_places.pair_id == _pairs.id, _places.rater == asking.rater, _places.kind == "check")
-    query = sa.select(_pairs.id).where(_pairs.project_id == asking.project_id, schema.is_check, ~seen)
-    return connection.scalar(query.order_by(_pairs.shuffled).limit(1))
-
-
-def _repeat(connection: Connection, asking: Asking, number: int, which: float) -> sa.Row | None:
-    """An own earlier judgement of a pair; `which`, from 0 to 1, says which of the eligible ones."""
-    again = schema.places.alias("again")
-    repeated = sa.exists().where(
-        again.c.pair_id == _places.pair_id, again.c.rater == asking.rater, again.c.kind == "repeat"
-    )
-    query = (
-        sa.select(_places.pair_id, _places.swapped)
-        .join_from(schema.places, schema.comparisons)
-        .where(asking.own, _places.kind == "pair", _places.state == "judged")
-        .where(schema.comparisons.c.preferred != "skipped", ~repeated)
-        .where(_places.number < number - asking.settings.repeat_gap)
-        .order_by(_places.number)
-        .limit(REPEATABLE)
-    )
-    eligible = connection.execute(query).all()
-    return eligible[int(which * len(eligible))] if eligible else None
+    return max(wanted - had, 0) + opened
