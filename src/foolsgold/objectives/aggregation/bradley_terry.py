@@ -21,8 +21,10 @@ from foolsgold.objectives.statistics import Interval
 
 MOST_STEPS = 100
 """Newton steps; some six are usual."""
-CONVERGED = 1e-9
-"""Change of all scores, nats, at which Newton stops."""
+CONVERGED = 1e-6
+"""Change of all scores, nats, at which Newton stops; what is left is of the order of its square."""
+ROUNDING = 1e-12
+"""Loss of log-likelihood, as a share of it, that is float64 and no step too far."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +83,15 @@ def bradley_terry(pairs: Pairs, precision: float = 0.0) -> BradleyTerry:
     value, slope, information = _likelihood(pairs, scores, precision)
     for _ in range(MOST_STEPS):
         step = _solve(information, slope)
-        # The likelihood is concave, so that some part of a Newton step always climbs; rounding ends the search.
         length = 1.0
         moved = _likelihood(pairs, scores + step, precision)
-        while moved[0] < value and length > 1e-6:
+        # The likelihood is concave: some part of a Newton step always climbs, if by no more than rounding.
+        while moved[0] < value - ROUNDING * abs(value):
             length /= 2
             moved = _likelihood(pairs, scores + length * step, precision)
         scores = scores + length * step
         value, slope, information = moved
-        if np.abs(length * step).max() < CONVERGED:
+        if np.abs(step).max() < CONVERGED:
             break
     return BradleyTerry(scores - scores.mean(), information)
 
@@ -112,7 +114,7 @@ def _likelihood(pairs: Pairs, scores: np.ndarray, precision: float) -> tuple[flo
 
 
 def _solve(information: sparse.csr_array, target: np.ndarray) -> np.ndarray:
-    """Of the solutions of `information @ x = target` the one that sums to 0; `target` does too."""
+    """Of the solutions of `information @ x = target` the one that sums to 0; `target` does too, but for rounding."""
     scale = sparse.diags_array(1 / information.diagonal())
-    found, _ = cg(information, target, rtol=1e-12, atol=0.0, maxiter=10 * len(target) + 100, M=scale)
+    found, _ = cg(information, target - target.mean(), rtol=1e-9, atol=0.0, maxiter=10 * len(target) + 100, M=scale)
     return found - found.mean()

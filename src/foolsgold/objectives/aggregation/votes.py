@@ -54,18 +54,17 @@ class Judgements:
         Raises:
           ValueError: no judgements, rows of different lengths, or a label that is none of `classes`.
         """
-        labels = list(labels)
-        named = tuple(sorted(set(labels))) if classes is None else tuple(classes)  # type: ignore[type-var]
-        place = {name: k for k, name in enumerate(named)}
-        unknown = next((label for label in labels if label not in place), None)
-        if unknown is not None:
-            raise ValueError(f"label {unknown!r} is none of the classes {', '.join(map(repr, named))}")
-        (rater, rater_names), (item, item_names) = codes(raters), codes(items)
-        if not len(rater) == len(item) == len(labels) > 0:
+        (rater, rater_names), (item, item_names), (given, found) = codes(raters), codes(items), codes(labels)
+        if not len(rater) == len(item) == len(given) > 0:
             raise ValueError(
-                f"{len(rater)} raters, {len(item)} items and {len(labels)} labels; give one each a judgement"
+                f"{len(rater)} raters, {len(item)} items and {len(given)} labels; give one each a judgement"
             )
-        label = np.fromiter((place[name] for name in labels), np.int64, len(labels))
+        named = tuple(sorted(found)) if classes is None else tuple(classes)
+        place = {name: k for k, name in enumerate(named)}
+        unknown = [label for label in found if label not in place]
+        if unknown:
+            raise ValueError(f"label {unknown[0]!r} is none of the classes {', '.join(map(repr, named))}")
+        label = np.array([place[name] for name in found])[given]
         return cls(rater, item, label, rater_names, item_names, named)
 
     def counts(self, weight: ArrayLike | None = None) -> np.ndarray:
