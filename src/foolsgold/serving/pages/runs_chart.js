@@ -22,6 +22,12 @@ function ticks(low, high, count) {
   return found;
 }
 
+/** KL is drawn by its square root, in which over-optimization is near a parabola (Gao, Schulman and Hilton 2023). */
+const SCALES = {
+  step: { of: (x) => x, back: (x) => x },
+  kl: { of: (x) => Math.sqrt(Math.max(x, 0)), back: (x) => x * x },
+};
+
 function short(value) {
   const size = Math.abs(value);
   if (size < 1e-12) return "0";
@@ -55,7 +61,8 @@ export class Chart {
     this.width = this.place.clientWidth;
     if (!this.width) return;
     const flat = (pick) => this.lines.flatMap(pick).filter((value) => value !== null && Number.isFinite(value));
-    const xs = flat((line) => line.x), ys = flat((line) => [...line.y, ...(line.low ?? []), ...(line.high ?? [])]);
+    const { of, back } = SCALES[axis];
+    const xs = flat((line) => line.x.map(of)), ys = flat((line) => [...line.y, ...(line.low ?? []), ...(line.high ?? [])]);
     this.place.setAttribute("aria-label", this.said());
     if (!ys.length) {
       this.place.replaceChildren(el("p", { class: "soft small nothing" }, "no numbers to draw"));
@@ -69,7 +76,7 @@ export class Chart {
     const pad = (y1 - y0 || Math.abs(y0) || 1) * 0.06;
     [y0, y1] = [y0 - pad, y1 + pad];
     const { left, right, top, bottom } = EDGE;
-    const across = (x) => left + ((x - x0) / (x1 - x0)) * (this.width - left - right);
+    const across = (x) => left + ((of(x) - x0) / (x1 - x0)) * (this.width - left - right);
     const down = (y) => top + ((y1 - y) / (y1 - y0)) * (this.height - top - bottom);
     this.scale = { across, down };
     const drawing = svg("svg", { width: this.width, height: this.height, viewBox: `0 0 ${this.width} ${this.height}`, "aria-hidden": "true" });
@@ -78,7 +85,7 @@ export class Chart {
       drawing.append(svg("text", { class: "tick", x: left - 8, y: down(y) + 4, "text-anchor": "end" }, short(y)));
     }
     const round = ticks(x0, x1, Math.max(2, Math.floor(this.width / 95))).filter((x) => axis !== "step" || Number.isInteger(x));
-    for (const x of round) drawing.append(svg("text", { class: "tick", x: across(x), y: this.height - bottom + 18, "text-anchor": "middle" }, short(x)));
+    for (const x of round) drawing.append(svg("text", { class: "tick", x: across(back(x)), y: this.height - bottom + 18, "text-anchor": "middle" }, short(back(x))));
     drawing.append(svg("line", { class: "base", x1: left, x2: this.width - right, y1: this.height - bottom, y2: this.height - bottom }));
     for (const line of this.lines) drawing.append(...this.curve(line, across, down));
     this.cross = svg("g", { class: "cross" });
@@ -131,8 +138,8 @@ export class Chart {
     this.tip.replaceChildren(el("p", { class: "soft" }, `${this.axis === "kl" ? "KL" : "step"} ${number(x)}`),
       ...shown.map(([line, i]) => el("p", {}, el("i", { class: `swatch ${line.tone}` }), line.label ? `${line.label} ` : "", el("b", {}, number(line.y[i])))));
     this.tip.hidden = false;
-    const half = this.tip.offsetWidth / 2;
-    this.tip.style.left = `${Math.min(Math.max(pixel - half, 0), this.width - 2 * half)}px`;
+    const wide = this.tip.offsetWidth, beside = this.place.offsetLeft + pixel + 14;
+    this.tip.style.left = `${beside + wide <= this.element.clientWidth ? beside : Math.max(0, beside - wide - 28)}px`;
   }
 
   key(event) {

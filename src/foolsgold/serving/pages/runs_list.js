@@ -26,7 +26,7 @@ function draw(listing) {
   $("folder").textContent = listing.folder;
   const total = Object.values(listing.states).reduce((a, b) => a + b, 0);
   $("states").replaceChildren(...["", ...Object.keys(STATES)].filter((name) => !name || listing.states[name]).map((name) => {
-    const chip = el("button", { type: "button", class: `chip ${name}`, "aria-pressed": String(wanted.state === name) },
+    const chip = el("button", { type: "button", class: `chip is-${name || "all"}`, "aria-pressed": String(wanted.state === name) },
       name ? STATES[name] : "all", el("span", { class: "count" }, String(name ? listing.states[name] : total)));
     chip.addEventListener("click", () => change({ state: name }));
     return chip;

@@ -52,6 +52,7 @@ function drawScale() {
 function draw() {
   $("task").hidden = $("dock").hidden = request === null;
   $("over").hidden = request !== null;
+  $("hand").open = request === null;
   if (request === null) {
     const left = queue.asked - queue.judged;
     $("over-title").textContent = left ? "Nothing free just now" : "All are judged";
