@@ -60,8 +60,8 @@ class Crowd:
     @classmethod
     def drawn(cls, judgements: int) -> Crowd:
         rng = np.random.default_rng(0)
-        items = max(1, judgements // 5)
-        item = np.arange(judgements) % items
+        items = -(-judgements // 5)
+        item = np.arange(judgements) // 5
         rater = rng.integers(0, 2000, judgements)
         truth, accuracy = rng.integers(0, 3, items), rng.uniform(0.4, 0.95, 2000)
         label = np.where(rng.random(judgements) < accuracy[rater], truth[item], rng.integers(0, 3, judgements))
