@@ -292,6 +292,7 @@ def test_the_administrator_sees_how_it_goes(work):
     [told] = admin.client.get("/api/admin/projects").json()
     assert (told["name"], told["pairs"], told["finished"], told["judged"]) == ("poems", 5, 5, 10)
     assert told["agreement"] | {"low": 0, "high": 0} == {"value": 1.0, "count": 5, "n": 5, "low": 0, "high": 0}
+    assert told["alpha"] is None or told["alpha"]["value"] == 1.0
     assert told["median_seconds"] == 2.0
     assert sum(hour["count"] for hour in told["hours"]) == 10
     assert [(rater["rater"], rater["judged"], rater["link"]) for rater in told["raters"]] == [

@@ -169,7 +169,6 @@ def test_a_server_for_others_must_say_its_address():
 
 def test_a_port_in_use_is_one_line():
     with listen("127.0.0.1", 0) as taken:
-        taken.listen()
         with pytest.raises(UserError, match="try another --port"):
             listen("127.0.0.1", taken.getsockname()[1])
 

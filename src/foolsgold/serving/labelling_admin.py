@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -20,8 +21,9 @@ from foolsgold.errors import UserError
 from foolsgold.labels.exchange.records import write_records
 from foolsgold.labels.exchange.rows import Notes
 from foolsgold.labels.exchange.trl import write_preferences
-from foolsgold.labels.labelling import Labelling, Member
+from foolsgold.labels.labelling import Labelling, Member, Vote
 from foolsgold.labels.rater_statistics import RaterStatistics, Share
+from foolsgold.objectives.annotator_agreement import krippendorff_alpha
 from foolsgold.serving.web_safety import Door, SignIn, Site
 from foolsgold.serving.web_server import add_page
 
@@ -61,6 +63,7 @@ class Overview:
 
     def _count(self) -> dict[str, Any]:
         found = self.labelling.statistics()
+        votes = self.labelling.votes()
         members, by_rater = self.labelling.raters(), {rater.rater: rater for rater in found.raters}
         return {
             "id": self.labelling.id,
@@ -72,7 +75,8 @@ class Overview:
             "median_seconds": found.median_seconds,
             "left_chosen": _share(found.left_chosen),
             "agreement": _share(found.agreement),
-            "hours": _hours([vote.created for vote in self.labelling.votes()], datetime.now(UTC)),
+            "alpha": _alpha(votes),
+            "hours": _hours([vote.created for vote in votes], datetime.now(UTC)),
             "raters": [_rater(member, by_rater.get(member.rater)) for member in members],
         }
 
@@ -83,6 +87,20 @@ def _hours(moments: Sequence[datetime], now: datetime) -> list[dict[str, Any]]:
     counts = Counter(moment.replace(minute=0, second=0, microsecond=0) for moment in moments)
     hours = [this - timedelta(hours=back) for back in reversed(range(HOURS))]
     return [{"hour": hour.isoformat(), "count": counts[hour]} for hour in hours]
+
+
+def _alpha(votes: Sequence[Vote]) -> dict[str, float] | None:
+    """Krippendorff's alpha of the answers a, tie and b; None before there is anything to compare."""
+    answers: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for vote in votes:
+        if vote.kind == "pair" and vote.choice != "skipped":
+            answers[vote.pair_id][{"a": 0, "b": 2}.get(vote.choice, 1)] += 1
+    counts = [row for row in answers.values() if sum(row) > 1]
+    if len(counts) < 2:
+        return None
+    found = krippendorff_alpha(counts)
+    told = {"value": found.value, "low": found.bootstrap.low, "high": found.bootstrap.high}
+    return told if all(map(math.isfinite, told.values())) else None
 
 
 def _share(share: Share) -> dict[str, Any]:

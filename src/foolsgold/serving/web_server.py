@@ -17,6 +17,8 @@ from starlette.types import ASGIApp
 from foolsgold.errors import UserError
 from foolsgold.serving.web_safety import refusal
 
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
@@ -57,7 +59,7 @@ def add_page(app: FastAPI, path: str, name: str) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to `host` and `port`; port 0 takes a free one.
+    """A socket that listens on `host` and `port`; port 0 takes a free one. Visitors wait there until a server runs.
 
     Raises:
       UserError: the port is taken or not ours to take, or the host is none of this machine.
@@ -67,6 +69,7 @@ def listen(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
         raise UserError(
@@ -90,7 +93,7 @@ def server(app: ASGIApp, behind_proxy: bool = False) -> uvicorn.Server:
             server_header=False,
             proxy_headers=behind_proxy,
             ws="none",
-            timeout_keep_alive=30,
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=5,
         )
     )
