@@ -136,20 +136,6 @@ def games(tmp_path):
     return folder
 
 
-def test_boards_wait_in_a_project_with_the_moves_that_led_there(tmp_path, games, capsys):
-    for _ in range(2):
-        labels("import", tmp_path / "s.sqlite", games, "--project", "go", "--wanted", 3, "--move", 1)
-    assert "1 pairs, 1 of them known before: project go" in capsys.readouterr().out
-    with open_store(tmp_path / "s.sqlite") as store:
-        project = Labelling.open(store, "go")
-        (waiting,) = project.pairs()
-    assert project.display == "go"
-    assert waiting.pair.wanted == 3
-    assert waiting.pair.a == "...../...../..X../...../..... 0-0"
-    assert "B[cc]" in waiting.pair.details["moves_a"]
-    assert "W[bc]" not in waiting.pair.details["moves_a"]
-
-
 def test_judged_boards_go_in_and_out(tmp_path, games):
     (games / "pairs.jsonl").write_text(json.dumps({"pair": "one", "preferred": "b", "rater": "anna"}) + "\n")
     labels("import", tmp_path / "s.sqlite", games)
@@ -159,16 +145,9 @@ def test_judged_boards_go_in_and_out(tmp_path, games):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0001-a.sgf", "0001-b.sgf", "pairs.jsonl"]
 
 
-def test_rows_wait_in_a_project(tmp_path):
-    rows = [
-        {"prompt": "p", "a": "A", "b": "B", "details": {"base": "C"}, "wanted": 2},
-        {"prompt": "p", "a": "A", "b": "D", "known": "a"},
-    ]
-    (tmp_path / "pairs.json").write_text(json.dumps(rows))
-    labels("import", tmp_path / "s.sqlite", tmp_path / "pairs.json", "--project", "texts")
-    with open_store(tmp_path / "s.sqlite") as store:
-        first, second = (waiting.pair for waiting in Labelling.open(store, "texts").pairs())
-    assert (first.details, first.wanted, second.known) == ({"base": "C"}, 2, "a")
+def test_boards_without_judgements_are_for_the_page(tmp_path, games):
+    with pytest.raises(UserError, match=r"no pairs\.jsonl that says who preferred which"):
+        labels("import", tmp_path / "s.sqlite", games)
 
 
 @pytest.mark.skipif(not PANDALM.exists(), reason="PandaLM's annotations are not here")
@@ -205,7 +184,6 @@ def test_files_that_cannot_be_read_are_named(tmp_path, content, message):
         ({"format": "wide"}, "needs --raters"),
         ({"format": "crowd", "raters": ("x",)}, "columns of --format wide"),
         ({"format": "wide", "raters": ("x",), "items": "i.csv"}, "belong to --format crowd"),
-        ({"wanted": 0}, "at least 1"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, message):

@@ -15,13 +15,14 @@ Method = Literal["majority", "dawid-skene", "bradley-terry", "crowd-bt"]
 
 @dataclass(frozen=True, kw_only=True)
 class ImportCommand:
-    """Put judgements that other programs gathered into a store, or pairs that are to be judged into a project of it.
+    """Put judgements that other programs gathered into a store.
 
     comparisons: rows with prompt, a, b and preferred (a, b, tie, both_bad). trl-preference: prompt, chosen, rejected.
     trl-unpaired: prompt, completion, label. argilla, label-studio: their JSON exports of rankings and choices. crowd:
     worker, item, label, with --items for the texts. wide: a row a pair and a column for each of --raters. sgf: a folder
-    with NAME-a.sgf beside NAME-b.sgf, and a table pairs.jsonl or pairs.csv of the judgements, with pair, its NAME, and
-    preferred.
+    with NAME-a.sgf beside NAME-b.sgf, and a table pairs.jsonl or pairs.csv of the judgements, with pair, its NAME,
+    preferred, and perhaps move, after which the boards were looked at. Pairs that are still to be judged are for
+    foolsgold label --data.
 
     examples:
       foolsgold labels import labels.sqlite pairs.jsonl --rater anna
@@ -29,7 +30,7 @@ class ImportCommand:
       foolsgold labels import labels.sqlite votes.tsv --items items.jsonl
       foolsgold labels import labels.sqlite testset.json --raters one two three --prompt instruction input \\
           --a response1 --b response2
-      foolsgold labels import labels.sqlite games/ --project openings --wanted 3
+      foolsgold labels import labels.sqlite games/
     """
 
     store: Positional[str]
@@ -52,13 +53,6 @@ class ImportCommand:
     """Who judged, where the data do not say; the data's name where not given."""
     created: str | None = None
     """When it was judged, where the data do not say, such as 2026-03-01T12:00; the file's own time where not given."""
-    project: str | None = None
-    """Read pairs that are not judged yet into this project, which is made where there is none; foolsgold label then
-    shows them to raters."""
-    wanted: int = 1
-    """Judgements of each pair, by different raters, with --project."""
-    move: int | None = None
-    """Compare the boards after so many moves, of SGF; after all where not given."""
 
     def __post_init__(self) -> None:
         if (self.a is None) != (self.b is None):
@@ -69,8 +63,6 @@ class ImportCommand:
             raise UserError("--format wide needs --raters, the names of their columns")
         if self.items is not None and self.format not in (None, "crowd"):
             raise UserError("--items belong to --format crowd")
-        if self.wanted < 1:
-            raise UserError(f"--wanted {self.wanted}: give at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from foolsgold.errors import UserError
 from foolsgold.files import write_text
 from foolsgold.labels.comparison import Comparison
-from foolsgold.labels.exchange import argilla, crowd, label_studio, records, sgf_pairs, trl, unjudged, wide
+from foolsgold.labels.exchange import argilla, crowd, label_studio, records, sgf_pairs, trl, wide
 from foolsgold.labels.exchange.rows import Notes, Unsaid, moment_of
 from foolsgold.labels.labelling import Labelling, projects
 from foolsgold.labels.store import ComparisonStore, open_store
@@ -41,9 +41,6 @@ def import_data(command: ImportCommand) -> None:
     source = Path(command.data)
     unsaid = _unsaid(command)
     is_sgf = command.format == "sgf" or (command.format is None and source.is_dir() and any(source.glob("*.sgf")))
-    if command.project is not None:
-        _import_pairs(command, unsaid, is_sgf)
-        return
     notes = Notes()
     if is_sgf:
         said = _sgf_judgements(source, unsaid, notes)
@@ -73,9 +70,9 @@ def _unsaid(command: ImportCommand) -> Unsaid:
         created = moment_of(command.created, "--created")
     else:
         found = changed(command.data)
-        if found is None and command.project is None:
+        if found is None:
             raise UserError(f"there is no file or folder {command.data}; of a data set on the Hub also give --created")
-        created = found or datetime.now(UTC)
+        created = found
     name = Path(command.data).name
     return Unsaid(command.rater or name, created, {"file": name}, command.prompt, command.a, command.b)
 
@@ -117,7 +114,10 @@ def _format_of(command: ImportCommand, rows: Rows) -> Format:
     if found is None and any(column.endswith(".responses") for column in columns):
         found = "argilla"
     if found is None:
-        raise UserError(f"{rows.source}: the columns {', '.join(rows[0])} are of no format known here; give --format")
+        raise UserError(
+            f"{rows.source}: the columns {', '.join(rows[0])} are of no format known here; give --format, or, for pairs "
+            "that are still to be judged, use foolsgold label"
+        )
     return found
 
 
@@ -134,26 +134,9 @@ def _sgf_judgements(folder: Path, unsaid: Unsaid, notes: Notes) -> Iterator[Comp
     table = next((path for path in (folder / "pairs.jsonl", folder / "pairs.csv") if path.exists()), None)
     if table is None:
         raise UserError(
-            f"{folder} has no pairs.jsonl that says who preferred which; to have its pairs judged, give --project"
+            f"{folder} has no pairs.jsonl that says who preferred which; to have its pairs judged, use foolsgold label"
         )
     return sgf_pairs.read_sgf_judgements(sgf_pairs.read_sgf_pairs(folder), read_table(table), unsaid, notes)
-
-
-def _import_pairs(command: ImportCommand, unsaid: Unsaid, is_sgf: bool) -> None:
-    assert command.project is not None
-    if is_sgf:
-        pairs = unjudged.pairs_of_sgf(sgf_pairs.read_sgf_pairs(Path(command.data)), command.move, command.wanted)
-    else:
-        pairs = unjudged.pairs_of_rows(read_table(command.data), unsaid, command.wanted)
-    found = list(pairs)
-    with open_store(command.store) as store:
-        if command.project in projects(store):
-            project = Labelling.open(store, command.project)
-        else:
-            project = Labelling.create(store, command.project, "", "go" if is_sgf else "text")
-        new = project.add_pairs(found)
-    known = f", {len(found) - new:,} of them known before" if new < len(found) else ""
-    print(f"{len(found):,} pairs{known}: project {command.project} in {command.store}")
 
 
 def export_data(command: ExportCommand) -> None:

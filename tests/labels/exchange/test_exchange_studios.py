@@ -12,6 +12,7 @@ from foolsgold.errors import UserError
 from foolsgold.labels.comparison import Comparison
 from foolsgold.labels.exchange.argilla import read_argilla, write_argilla
 from foolsgold.labels.exchange.label_studio import CONFIG, read_label_studio, write_label_studio
+from foolsgold.labels.exchange.records import record_of
 from foolsgold.labels.exchange.rows import Notes
 
 ONE = Comparison("p", "A", "B", "b", "anna@example.org", NOON, "a file", seconds=4.5, strength=2)
@@ -19,7 +20,7 @@ ANNA, BOB = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222
 
 
 def by_key(given_ones):
-    return sorted(given_ones, key=lambda one: (one.key, repr(one)))
+    return sorted(given_ones, key=lambda one: json.dumps(record_of(one)))
 
 
 def outcomes(given_ones):

@@ -71,9 +71,9 @@ def about(row: Row, place: str) -> dict[str, Any]:
     return {
         "rater": row.get("rater"),
         "created": None if created is None else moment_of(created, place),
-        "source": source_of(row.get("source")),
-        "source_a": source_of(row.get("source_a")),
-        "source_b": source_of(row.get("source_b")),
+        "source": _source(row.get("source")),
+        "source_a": _source(row.get("source_a")),
+        "source_b": _source(row.get("source_b")),
         "seconds": number_of(row.get("seconds"), place),
         "strength": whole_of(row.get("strength"), place),
     }
@@ -86,8 +86,7 @@ def _cell(source: Source | None) -> str | None:
     return None if source is None else json.dumps(source, sort_keys=True)
 
 
-def source_of(cell: Any) -> Source | None:
-    """The source that a cell of `record_of` names; an object is one too."""
+def _source(cell: Any) -> Source | None:
     if isinstance(cell, dict):
         return cell
     if not isinstance(cell, str) or not cell:
