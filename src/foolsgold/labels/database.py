@@ -50,7 +50,7 @@ class Database:
             yield connection if batch is None else connection.execution_options(yield_per=batch)
 
     @contextmanager
-    def writing(self, durable: bool = True) -> Iterator[Connection]:
+    def writing(self, durable: bool = True, checked: bool = True) -> Iterator[Connection]:
         """A transaction, undone where the block raises.
 
         On SQLite nobody else writes from its first statement on; on PostgreSQL rows have to be locked.
@@ -58,11 +58,13 @@ class Database:
         Args:
           durable: it is on disk when the block ends. Else a power cut may undo it, though no killed process does, and
             it never waits for the disk.
+          checked: SQLite looks up what each row refers to; not worth its time for rows that come with all of that.
         """
         with self._errors_named(), self._turn, self._engine.connect() as connection:
             if self.is_sqlite:
                 # A later durable commit takes all before it to the disk: both write to the same log.
                 connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                connection.exec_driver_sql(f"PRAGMA foreign_keys = {'ON' if checked else 'OFF'}")
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             elif not durable:
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
@@ -167,5 +169,5 @@ def _url(path_or_url: str | Path) -> URL:
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     # WAL: readers and one writer work side by side; its log may grow to 40 MB, so that who has to fold it into the file
     # is one commit in hundreds.
-    for pragma in ("journal_mode = WAL", "wal_autocheckpoint = 10000", "foreign_keys = ON", "cache_size = -65536"):
+    for pragma in ("journal_mode = WAL", "wal_autocheckpoint = 10000", "cache_size = -65536"):
         connection.execute(f"PRAGMA {pragma}")

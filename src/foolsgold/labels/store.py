@@ -33,7 +33,7 @@ from foolsgold.labels.database import Database, open_database
 
 __all__ = ["Choice", "Comparison", "ComparisonStore", "Judgement", "Preferred", "Source", "open_store"]
 
-CHUNK = 5000
+CHUNK = 10_000
 """Comparisons in one transaction of `add_many`."""
 _c = schema.comparisons.c
 _IN_FORCE = ~sa.exists().where(schema.retractions.c.comparison_id == _c.id)
@@ -88,7 +88,7 @@ class ComparisonStore:
         remaining = iter(comparisons)
         while chunk := list(islice(remaining, CHUNK)):
             rows = _rows(chunk)
-            with self.database.writing() as connection:
+            with self.database.writing(checked=False) as connection:
                 for table, values in rows.items():
                     self.database.insert(connection, table, values)
 
@@ -234,17 +234,19 @@ def _rows(chunk: list[Comparison]) -> dict[sa.Table, list[dict[str, Any]]]:
         return row["key"]
 
     for comparison in chunk:
-        prompt = prompt_key(comparison.prompt)
+        prompt, created = prompt_key(comparison.prompt), iso(comparison.created)
         prompts[prompt] = comparison.prompt
         comparisons.append(
             {
-                "key": comparison.key,
+                "key": content_key(
+                    comparison.prompt, comparison.a, comparison.b, comparison.preferred, comparison.rater, created
+                ),
                 "prompt_key": prompt,
                 "a_key": candidate(prompt, comparison.a, comparison.source_a),
                 "b_key": candidate(prompt, comparison.b, comparison.source_b),
                 "preferred": comparison.preferred,
                 "rater": comparison.rater,
-                "created": iso(comparison.created),
+                "created": created,
                 "seconds": comparison.seconds,
                 "source": to_json(comparison.source),
                 "strength": comparison.strength,
