@@ -115,8 +115,8 @@ def _format_of(command: ImportCommand, rows: Rows) -> Format:
         found = "argilla"
     if found is None:
         raise UserError(
-            f"{rows.source}: the columns {', '.join(rows[0])} are of no format known here; give --format, or, for pairs "
-            "that are still to be judged, use foolsgold label"
+            f"{rows.source}: the columns {', '.join(rows[0])} are of no format known here; give --format, or, for "
+            "pairs that are still to be judged, use foolsgold label"
         )
     return found
 
