@@ -162,9 +162,7 @@ class RunIndex:
         Raises:
           NoSuchRun: there is none.
         """
-        self.folder(name)
-        with self._lock:
-            return self._known[name].config.content
+        return self._of(name).config.content
 
     def verdict(self, name: str) -> Verdict | None:
         """What the run found, None where it has not yet.
@@ -172,9 +170,14 @@ class RunIndex:
         Raises:
           NoSuchRun: there is none.
         """
-        self.folder(name)
+        return self._of(name).verdict.content
+
+    def _of(self, name: str) -> _Known:
+        self.card(name)
         with self._lock:
-            return self._known[name].verdict.content
+            if name not in self._known:
+                raise NoSuchRun(name)  # deleted just now
+            return self._known[name]
 
     def _folders(self) -> list[str]:
         with os.scandir(self.root) as entries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def main(command: ServeCommand) -> None:
             console.print(line, highlight=False, soft_wrap=True, markup=False)
         if not is_loopback(command.host):
             console.print("everybody who reaches this address reads all runs", style="yellow")
-        server(app, command.behind_proxy).run(sockets=[bound])
+        with suppress(KeyboardInterrupt):  # the way to end it
+            server(app, command.behind_proxy).run(sockets=[bound])
 
 
 def _guidelines(path: str | None) -> str:

@@ -6,7 +6,8 @@ const base = `/api/runs/${encodeURIComponent(name)}`;
 const TONES = 8; // colours that can be told apart; so many lines are shown until somebody asks for others
 const curves = new Map();
 const plots = new Map();
-let cursor = "", layout = [], axis = "step", shown = null, card = null;
+const seen = new Set(), shown = new Set(); // arms
+let cursor = "", layout = [], axis = "step", card = null;
 let about = "", listed = "", sources = [], place = { source: "", at: 0 };
 
 // The run itself
@@ -54,25 +55,37 @@ function take(news) {
 const arms = () => [...new Set(layout.flatMap((chart) => chart.lines.map((line) => line.label)))];
 const leadingArms = () => [...new Set(layout.filter((chart) => chart.leads).flatMap((chart) => chart.lines.map((line) => line.label)))];
 
+/** All arms; new ones are shown while there are colours for them. */
 function pick() {
-  const all = arms(), first = leadingArms();
-  shown ??= new Set([...first, ...all.filter((arm) => !first.includes(arm))].slice(0, TONES));
-  if (all.every((arm) => !shown.has(arm))) shown = new Set(all.slice(0, TONES));
+  const all = arms();
+  for (const arm of [...leadingArms(), ...all]) {
+    if (!seen.has(arm) && shown.size < TONES) shown.add(arm);
+    seen.add(arm);
+  }
   return all;
 }
 
 function drawArms(all) {
-  $("arms").hidden = all.length < 2;
-  const few = all.length <= 24;
-  $("arms").replaceChildren(...all.map((arm) => {
-    const chip = el("button", { type: "button", class: `arm ${tone(arm, all)}`, "aria-pressed": String(shown.has(arm)) }, el("i", { class: `swatch ${tone(arm, all)}` }), arm || "run");
-    chip.addEventListener("click", () => {
-      if (!shown.delete(arm)) shown.add(arm);
-      drawCurves();
-    });
-    return chip;
-  }));
-  $("arms").classList.toggle("many", !few);
+  const place = $("arms");
+  place.hidden = all.length < 2;
+  place.classList.toggle("many", all.length > 24);
+  if (place.dataset.arms !== JSON.stringify(all)) { // else buttons stay, and with them focus and scrolling
+    place.dataset.arms = JSON.stringify(all);
+    place.replaceChildren(...all.map((arm) => {
+      const chip = el("button", { type: "button" }, el("i", {}), arm || "run");
+      chip.addEventListener("click", () => {
+        if (!shown.delete(arm)) shown.add(arm);
+        drawCurves();
+      });
+      return chip;
+    }));
+  }
+  all.forEach((arm, i) => {
+    const chip = place.children[i];
+    chip.className = `arm ${tone(arm, all)}`;
+    chip.firstChild.className = `swatch ${tone(arm, all)}`;
+    chip.setAttribute("aria-pressed", String(shown.has(arm)));
+  });
 }
 
 /** Colours by what is shown, so that those on the page differ. */
