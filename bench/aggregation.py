@@ -137,7 +137,7 @@ def check(crowd: Crowd) -> None:
     judgements = Judgements.of(crowd.rater[some], crowd.item[some], crowd.label[some])
     theirs = DawidSkene(EM_ROUNDS, tol=-np.inf).fit(crowd.labels_frame[some]).probas_
     posterior = dawid_skene(judgements, iterations=EM_ROUNDS, tolerance=-1).posterior
-    if not np.allclose(posterior, theirs.loc[list(judgements.items)].sort_index(axis=1), atol=1e-4):
+    if not np.allclose(posterior, theirs.loc[list(judgements.items)].sort_index(axis=1), atol=1e-6):
         raise SystemExit("the contestants do not agree on Dawid–Skene")
 
 

@@ -74,4 +74,4 @@ def test_barzan_as_crowd_kit_has_it(barzan):
     judgements, _ = barzan
     frame = pd.DataFrame({"task": judgements.item, "worker": judgements.rater, "label": judgements.label})
     theirs = CrowdKit(60, tol=-np.inf).fit(frame).probas_.sort_index().to_numpy()
-    assert dawid_skene(judgements, iterations=60, tolerance=-1).posterior == pytest.approx(theirs, abs=1e-4)
+    assert dawid_skene(judgements, iterations=60, tolerance=-1).posterior == pytest.approx(theirs, abs=1e-8)

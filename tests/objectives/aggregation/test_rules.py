@@ -12,7 +12,7 @@ from foolsgold.objectives.aggregation.rules import RULES, Users
 from foolsgold.objectives.aggregation.social_choice import condorcet_winner
 
 ALL = list(RULES)
-OURS = settings(deadline=None, max_examples=30)
+OURS = settings(deadline=None, max_examples=20)
 ASPIRATION, GROUPS = 5, 2
 
 

@@ -74,14 +74,16 @@ def dawid_skene(
         shape=(items, raters * classes),
     )
     told = said.T.tocsr()
+    least = RAREST * (np.diff(told.indptr) > 0)[:, None]  # a label that a rater never used may have chance 0
     posterior = np.where(unknown, vote_shares(judgements.counts()), possible)
     last, done = -np.inf, 0
     while done < max(iterations, 1):
         done += 1
         prior = np.maximum(posterior.mean(0), RAREST)
-        confusion = np.maximum((told @ posterior).reshape(raters, classes, classes) + smoothing, RAREST)
+        confusion = np.maximum(told @ posterior + smoothing, least).reshape(raters, classes, classes)
         confusion /= confusion.sum(1, keepdims=True)  # [R, said, true]
-        joint = said @ np.log(confusion).reshape(raters * classes, classes) + np.log(prior)
+        log_confusion = np.log(np.maximum(confusion, np.finfo(float).tiny)).reshape(raters * classes, classes)
+        joint = said @ log_confusion + np.log(prior)
         joint = np.where(possible, joint, -np.inf)
         top = joint.max(1, keepdims=True)
         posterior = np.exp(joint - top)
