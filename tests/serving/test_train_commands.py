@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from peft import AutoPeftModelForCausalLM
@@ -22,6 +23,7 @@ from transformers import (
 
 from foolsgold import cli
 from foolsgold.errors import UserError
+from foolsgold.serving.runs_samples import samples, sources
 from foolsgold.serving.train_commands import COMMANDS, sft_command
 from foolsgold.serving.train_settings import SFTCommand
 from foolsgold.serving.training_run import TrainingRun, absolute, settled, split
@@ -115,6 +117,9 @@ def test_from_texts_to_a_policy_trained_by_a_reward_model(world, capsys):
     last = metrics(rl)[-1]
     assert last["reward"] == pytest.approx(last["reward/rm"])  # gold is measured, not trained on
     assert {"reward/gold", "kl", "held_out_reward", "held_out_reward/gold"} <= last.keys()
+    (source,) = sources(rl)  # what `foolsgold serve` shows
+    shown = [each.facts for each in samples(rl, source, source.at[-1]).samples]
+    assert np.mean([facts["gold"] for facts in shown]) == pytest.approx(last["held_out_reward/gold"], abs=1e-3)
     for made in (pretrained, sft / "model", rl / "model"):
         assert AutoModelForCausalLM.from_pretrained(made)(torch.tensor([[5, 6]])).logits.isfinite().all()
         assert AutoTokenizer.from_pretrained(made)("the cat")["input_ids"]

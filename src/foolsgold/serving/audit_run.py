@@ -210,5 +210,6 @@ def _to_judge(command: AuditCommand, folder: Path) -> str:
     again = shell("foolsgold", "audit", "--resume", folder, "--gold", command.gold or requests)
     return (
         f"to judge: {requests}\nGive each completion its gold, a number, in place of null, and save the file as "
-        f"{command.gold}; then:\n{again}"
+        f"{command.gold}; then:\n{again}\n"
+        f"or give it in the browser: {shell('foolsgold', 'serve', '--runs', folder.parent)}"
     )

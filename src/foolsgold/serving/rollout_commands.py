@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from foolsgold.audit.stopping import GoldStop, LookSettings
 from foolsgold.errors import UserError
+from foolsgold.files import write_text
 from foolsgold.objectives.kl import weighted_k3
 from foolsgold.policies.generate import Sampling
 from foolsgold.policies.hub import Policy
@@ -37,7 +39,7 @@ from foolsgold.training.optimiser import working_dtype
 from foolsgold.training.policy_batches import Updates
 from foolsgold.training.policy_gradient import ALGORITHMS, PolicyGradientSettings, train_policy
 from foolsgold.training.ppo import PPOSettings, train_ppo, with_states
-from foolsgold.training.rollouts import Rollouts, RolloutSettings, Task, derived_seed, draw_and_score
+from foolsgold.training.rollouts import Rollouts, RolloutSettings, Scored, Task, derived_seed, draw_and_score
 from foolsgold.training.sft import SFTSettings
 from foolsgold.training.snapshots import Snapshots, evenly_spread
 
@@ -51,6 +53,10 @@ GOLD = "gold"
 """Name of the reward that truly counts, and of the folder of a run that keeps looks at it."""
 HELD_OUT_PROMPTS = 64
 """At most so many are evaluated on, each answered once."""
+SAMPLES = "samples"
+"""Folder of a run that keeps what the policy answered to the same held-out prompts at each evaluation."""
+SHOWN = 20
+"""Answers kept of an evaluation."""
 
 
 def rl_command(settings: RLCommand) -> Path:
@@ -186,11 +192,22 @@ class _Given:
 
         def evaluate(step: int) -> Metrics:
             drawn = draw_and_score(self.policy.model, held_out, rows, sampling_of(self.policy, settings), 1, seed)
+            write_text(run.folder.path / SAMPLES / f"evaluation-{step:05}.json", json.dumps({"samples": _shown(drawn)}))
             means = {f"held_out_reward/{name}": mean for name, mean in drawn.scores.means.items()}
             total = drawn.scores.total
             return {"held_out_reward": float(total[total == total].mean()), **means}
 
         return task, evaluate
+
+
+def _shown(drawn: Scored) -> list[dict[str, Any]]:
+    """The first answers of an evaluation, each a row with its rewards."""
+    scores, rows = drawn.scores, []
+    for i in range(min(SHOWN, len(drawn.texts))):
+        rewards = {"reward": scores.total[i], **dict(zip(scores.names, scores.components[:, i], strict=True))}
+        known = {name: round(float(value), 4) for name, value in rewards.items() if value == value}
+        rows.append({"prompt": drawn.prompts[i], "completion": drawn.texts[i], **known})
+    return rows
 
 
 def looks_at_gold(given: _Given, settings: RLCommand) -> LookSettings | None:

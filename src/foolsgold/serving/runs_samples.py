@@ -181,6 +181,8 @@ def _evaluation(content: bytes) -> Iterator[Sample]:
     for row in found.get("poems", ()):
         prompt, text, proxy, gold = row
         yield Sample(prompt, text, {"proxy": proxy, "gold": gold})
+    for row in found.get("samples", ()):
+        yield _sample(row)
     for name in ("loved", "likeliest"):
         for row in found.get(name, ())[:PAGE]:
             yield _sample({"kept as": name, **row})
