@@ -1,0 +1,310 @@
+"""The verdict and the report of the study `crowd`, from what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from foolsgold.audit.drawing import Curve, Mark, Panel, curves_svg
+from foolsgold.audit.figures import above, below, share
+from foolsgold.audit.report import Plot, Prose, Section
+from foolsgold.audit.tables import Comparison, cell
+from foolsgold.audit.verdict import Answer, Figure, Verdict, shown
+from foolsgold.objectives.statistics import mean_interval
+from foolsgold.studies.crowd_arm import RLResult
+from foolsgold.studies.crowd_cell import GROUPS, LEADS, RATERS, TRUTH
+from foolsgold.studies.crowd_measure import START, CrowdMeasured, Estimate
+from foolsgold.studies.crowd_plan import MAIN_KL, CrowdPlan, World
+from foolsgold.studies.crowd_rules import ASPIRATION, CAUTIOUS, POOLED, RULES
+
+CLAIM = (
+    "There are many users: how is their satisfaction added up? One reward model of everybody's comparisons answers "
+    "without being asked, and serves those who are many."
+)
+GOLD = {"poems": "the critic's gold", "go": "games won"}
+MAXMIN = "worst group"
+
+
+def judge(measured: Sequence[CrowdMeasured], world: World) -> Verdict:
+    """Hold the claim against the figures of the crowd with a minority of one in ten."""
+    crowd = measured[0]
+    smallest = len(crowd.crowd.tastes) - 1
+    minority = f"group {smallest}"
+    lost = _figure("pooled: the minority, less the start", crowd.over_start(minority, POOLED))
+    spared = _figure("worst group less pooled: the worst-off group", crowd.more("worst group", MAXMIN))
+    price = _figure("worst group less pooled: all users", crowd.more("satisfied", MAXMIN))
+    served = _figure("pooled: all users, less the start", crowd.over_start("satisfied", POOLED))
+    hidden = below(lost, 0)
+    decides = above(spared, 0)
+    answer: Answer = "holds" if hidden and decides else "depends" if hidden or decides else "fails"
+    sentence = (
+        f"At {MAIN_KL:g} nat the pooled reward model's policy satisfies {_shown(crowd.figure('satisfied', POOLED))} of "
+        f"users, {_shown(crowd.figure('satisfied', START, kl=0.0))} at the start, and of the minority "
+        f"{_shown(crowd.figure(minority, POOLED))}; the rule of the worst group, which is told nothing more than who "
+        f"said what, satisfies {_shown(crowd.figure('worst group', MAXMIN, GROUPS))} of the group that fares worst and "
+        f"{_shown(crowd.figure('satisfied', MAXMIN, GROUPS))} of all."
+    )
+    rows = [
+        served,
+        lost,
+        _figure("pooled: satisfied users", crowd.figure("satisfied", POOLED)),
+        _figure("pooled: satisfied in the minority", crowd.figure(minority, POOLED)),
+        spared,
+        price,
+        *(
+            _figure(f"{rule}: satisfied users, less pooled", crowd.more("satisfied", rule))
+            for rule in ("satisfied", "Nash", "Borda")
+        ),
+        *(
+            _figure(f"{rule}: worst-off group, less pooled", crowd.more("worst group", rule))
+            for rule in ("satisfied", "Nash", "Borda")
+        ),
+        share("minority better off by pooled than at the start", crowd.users_better_off(POOLED, group=smallest)),
+        share("… and by the rule of the worst group", crowd.users_better_off(MAXMIN, GROUPS, smallest)),
+        _figure("pooled reward model foretells comparisons", crowd.accuracy(LEADS[0])),
+        _figure("… of the minority", crowd.accuracy(LEADS[0], smallest)),
+        _figure("… its calibration error", crowd.calibration_error(LEADS[0])),
+        _figure("… its calibration error on the minority", crowd.calibration_error(LEADS[0], smallest)),
+        _figure("a head a group foretells the minority", crowd.accuracy(LEADS[1], smallest)),
+        _figure("raters whom EM put among their like", crowd.rightly_grouped),
+    ]
+    return Verdict("crowd", CLAIM, answer, sentence, tuple(rows))
+
+
+def _figure(name: str, found: Estimate) -> Figure:
+    """A share, or a difference of two, over draws of the crowd."""
+    low, high = found.interval
+    if low != low:
+        return Figure(name, found.value, None, None, found.n, "%")
+    return Figure(name, found.value, low, high, found.n, "%", "t over draws")
+
+
+def _shown(found: Estimate) -> str:
+    parts = shown(_figure("", found))
+    return f"{parts.value} {parts.interval}".strip()
+
+
+def _cell(found: Estimate, unit: str = "%") -> str:
+    low, high = found.interval
+    return cell(found.value, low, high, unit)
+
+
+def sections(measured: Sequence[CrowdMeasured], trained: Sequence[RLResult], plan: CrowdPlan) -> list[Section]:
+    """The body of the report."""
+    several = [crowd for crowd in measured if len(crowd.crowd.tastes) > 1]
+    found: list[Section] = [Prose("The experiment", story(measured, plan))]
+    for crowd in several:
+        found += [by_rule(crowd, plan.world), Plot(f"More or less KL: {crowd.crowd.name}", curves(crowd), SHOWS_KL)]
+    found += [by_voters(several[0]), hides(measured), discord(measured)]
+    if trained:
+        found += [by_rl(trained), Plot("RL on three rules", curves_svg(rl_panels(trained, several[0])), SHOWS_RL)]
+    return found
+
+
+SHOWS_KL = (
+    "Left all users, right the group that fares worst, against how far the policy went; the mean over draws of the "
+    "crowd. Rules add up the groups that EM found. The line is what the start gives."
+)
+SHOWS_RL = (
+    "Share of (user, poem) that satisfies against the root of KL, as far as RL came in the same number of steps; bands "
+    "are 95 % intervals over prompts."
+)
+
+
+def story(measured: Sequence[CrowdMeasured], plan: CrowdPlan) -> list[str]:
+    """The experiment in words."""
+    first = measured[0].cells[0]
+    what = "poems" if plan.world == "poems" else "boards after 26 moves on 7x7"
+    tastes = "; ".join(
+        f"{crowd.crowd.name}: "
+        + ", ".join(
+            f"{name} {100 * part:.0f} %" for name, part in zip(crowd.crowd.tastes, crowd.crowd.shares, strict=True)
+        )
+        for crowd in measured
+    )
+    against = measured[0].conflict
+    return [
+        f"A small policy makes {what}. {first.raters} raters compare {first.comparisons:,} pairs of them; each likes "
+        f"what raters of one taste like, more or less. Crowds: {tastes}. In the first one what a mean user of the "
+        f"minority likes correlates by {against[0, -1]:+.2f} with what one of the majority likes, among candidates of "
+        "one prompt.",
+        "Reward models of the same trunk learn from the same comparisons: one for all (Bradley and Terry); a head a "
+        "group, raters being put into groups by EM from nothing but what they said; a head a rater, shrunk towards the "
+        "rest; a mean and a spread, which sees no names.",
+        f"A rule then makes a policy that chooses among {plan.candidates} candidates of each of "
+        f"{measured[0].results[0].pooled.shape[0]} prompts, none of which raters have seen. At a given KL the best "
+        "policy by a rule is known exactly (the tilt by its reward; for the worst group and Nash the saddle point), so "
+        "that rules differ in what they want and in nothing else.",
+        f"{first.users} other users of the same tastes say what they get. A candidate satisfies a user who likes it as "
+        f"well as the best {100 * (1 - ASPIRATION):.0f} % of what the start offers at the prompt. Everything but the "
+        f"policy is drawn anew {len(measured[0].cells)} times, and intervals are Student's over these draws: few, and "
+        "so wide.",
+    ]
+
+
+def by_rule(crowd: CrowdMeasured, world: World) -> Comparison:
+    """Who is satisfied by which rule at the main KL."""
+    rows = [_row("the start", crowd, START, "", 0.0), _row("pooled reward model", crowd, POOLED, "")]
+    rows += [_row(name, crowd, name, GROUPS) for name in RULES]
+    rows.append(_row(CAUTIOUS, crowd, CAUTIOUS, ""))
+    columns = ["rule", "all users", *crowd.crowd.tastes, "worst group", "better off", GOLD[world]]
+    intro = (
+        f"Share of (user, candidate) that satisfies at {MAIN_KL:g} nat, by users' taste; users who like what they get "
+        "better than the start's. Rules but the pooled model and the mean less its spread add up the groups found by "
+        "EM, weighted by their raters."
+    )
+    return Comparison(f"Whom each rule satisfies: {crowd.crowd.name}", columns, rows, intro)
+
+
+def _row(label: str, crowd: CrowdMeasured, rule: str, who: str, kl: float = MAIN_KL) -> list[str]:
+    groups = [f"group {g}" for g in range(len(crowd.crowd.tastes))]
+    names = ["satisfied", *groups, "worst group", "better off"]
+    cells = [_cell(crowd.figure(name, rule, who, kl)) for name in names]
+    if rule == START:
+        cells[-1] = "–"
+    return [label, *cells, _cell(crowd.figure("gold", rule, who, kl), "")]
+
+
+def curves(crowd: CrowdMeasured) -> Markup:
+    """Satisfaction against KL."""
+    lines = {"pooled": (POOLED, ""), **{name: (name, GROUPS) for name in ("Borda", "satisfied", "Nash", MAXMIN)}}
+    panels = []
+    for title, name in (("all users", "satisfied"), ("the group that fares worst", "worst group")):
+        start = crowd.figure(name, START, kl=0.0).value
+        found = [
+            Curve(
+                label,
+                np.array([0.0, *crowd.kls]),
+                np.array([start, *(crowd.figure(name, rule, who, kl).value for kl in crowd.kls)]),
+                dashed=label == "pooled",
+            )
+            for label, (rule, who) in lines.items()
+        ]
+        panels.append(Panel(title, "KL, nats", "satisfied", found, (Mark("the start", y=start),), percent=True))
+    return curves_svg(panels)
+
+
+def by_voters(crowd: CrowdMeasured) -> Comparison:
+    """The same rules by what they are told of the voters."""
+    rows = []
+    for name in RULES:
+        cells = []
+        for who in (GROUPS, RATERS, TRUTH):
+            cells += [_cell(crowd.figure("satisfied", name, who)), _cell(crowd.figure("worst group", name, who))]
+        rows.append([name, *cells])
+    columns = ["rule", *(f"{who}: {what}" for who in (GROUPS, RATERS, TRUTH) for what in ("all", "worst"))]
+    intro = (
+        "The same rules when they add up the groups that EM found, every rater by a head of the rater's own, or what "
+        "the raters truly like, which nobody can know: the difference is what reward models lose."
+    )
+    return Comparison(f"Who is added up: {crowd.crowd.name}", columns, rows, intro)
+
+
+def hides(measured: Sequence[CrowdMeasured]) -> Comparison:
+    """Accuracy and calibration of reward models, by group."""
+    rows = []
+    for crowd in measured:
+        for model in LEADS:
+            if model == LEADS[1] and len(crowd.crowd.tastes) == 1:
+                continue  # one group is everybody
+            last = len(crowd.crowd.tastes) - 1
+            rows.append([
+                f"{crowd.crowd.name}: {model}",
+                _cell(crowd.accuracy(model)),
+                _cell(crowd.accuracy(model, 0)),
+                _cell(crowd.accuracy(model, last)) if last else "–",
+                _cell(crowd.calibration_error(model)),
+                _cell(crowd.calibration_error(model, last)) if last else "–",
+            ])  # fmt: skip
+    columns = [
+        "reward model",
+        "agrees",
+        "with the largest group",
+        "with the smallest",
+        "calibration error",
+        "on the smallest",
+    ]
+    intro = (
+        "On comparisons by the same raters that no model was fitted to. A pooled model may look calibrated, since its "
+        "doubts are right on average, and be surely wrong about a minority. The last row of each crowd is how often a "
+        "rater's word follows the rater's liking: the rest is chance."
+    )
+    return Comparison("What the pooled reward model hides", columns, rows, intro)
+
+
+def discord(measured: Sequence[CrowdMeasured]) -> Comparison:
+    """What a mean and a spread tell of discord without names, and what EM finds with them."""
+    rows = [
+        [
+            crowd.crowd.name,
+            _cell(crowd.explained),
+            _cell(crowd.discord, ""),
+            _cell(crowd.rightly_grouped) if len(crowd.crowd.tastes) > 1 else "–",
+        ]
+        for crowd in measured
+    ]
+    columns = ["crowd", "r² of mean and spread", "spread found with true spread", "raters put among their like"]
+    intro = (
+        "r² is the share of the variance of worth that lies between candidates (Siththaranjan et al. 2024): the lower, "
+        "the more is hidden. Beside it the correlation, within prompts, of the spread that the model finds with how "
+        "far raters truly differ."
+    )
+    return Comparison("Discord, without names and with them", columns, rows, intro)
+
+
+def by_rl(trained: Sequence[RLResult]) -> Comparison:
+    """What RL made of three rules, at its end and at the main KL."""
+    tastes = trained[0].arm.cell.crowd.tastes
+    rows = []
+    for result in trained:
+        last = result.satisfied[-1]
+        at = at_kl(result, MAIN_KL)
+        rows.append([
+            result.arm.rule,
+            *(_mean_cell(each) for each in at),
+            *(_mean_cell(each) for each in last),
+            f"{result.kl[-1]:.1f} nats",
+            cell(result.evaluations[-1].gold),
+        ])  # fmt: skip
+    columns = [
+        "reward", *(f"{name} at {MAIN_KL:g} nat" for name in tastes), *(f"{name} at the end" for name in tastes),
+        "KL at the end", "gold at the end",
+    ]  # fmt: skip
+    arm = trained[0].arm
+    intro = (
+        f"{arm.steps} steps of RLOO, {arm.prompts} prompts by {arm.samples} poems, no price on KL, on one draw of the "
+        "crowd; satisfied users by taste, with 95 % intervals over prompts. The worst group's reward has the weights "
+        f"that are best at {MAIN_KL:g} nat; “satisfied” pays the share of raters whose bar a poem reaches."
+    )
+    return Comparison("RL on three rules", columns, rows, intro)
+
+
+def _mean_cell(values: np.ndarray) -> str:
+    return cell(float(values.mean()), *mean_interval(values), "%") if values.size else "–"
+
+
+def at_kl(result: RLResult, level: float) -> np.ndarray:
+    """`[G, P]`, when the arm first came to `level` nats, between evaluations by the root of KL; `[G, 0]` if never."""
+    root, wanted = np.sqrt(result.kl), level**0.5
+    beyond = np.flatnonzero(root >= wanted)
+    if not len(beyond) or beyond[0] == 0:
+        return np.zeros((result.satisfied.shape[1], 0))
+    k = int(beyond[0])
+    part = (wanted - root[k - 1]) / (root[k] - root[k - 1])
+    return (1 - part) * result.satisfied[k - 1] + part * result.satisfied[k]
+
+
+def rl_panels(trained: Sequence[RLResult], crowd: CrowdMeasured) -> list[Panel]:
+    """Each group's satisfaction along RL."""
+    panels = []
+    for g, taste in enumerate(crowd.crowd.tastes):
+        found = []
+        for result in trained:
+            order = np.argsort(result.kl, kind="stable")
+            values = result.satisfied[order, g]
+            low, high = np.array([mean_interval(each) for each in values]).T
+            found.append(Curve(result.arm.rule, np.sqrt(result.kl[order]), values.mean(1), low, high))
+        panels.append(Panel(f"users of the taste “{taste}”", "√KL", "satisfied", found, percent=True))
+    return panels
