@@ -5,6 +5,7 @@ One SQLite file, or any PostgreSQL database by its URL.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -34,8 +35,12 @@ class Database:
         self.is_sqlite = engine.dialect.name == "sqlite"
         # SQLite takes one writer at a time and lets the others sleep and try again; threads can queue instead.
         self._turn: AbstractContextManager = Lock() if self.is_sqlite else nullcontext()
+        self._log: _Log | None = None
         with self._errors_named(), engine.connect() as connection:
             version = self._version(connection)
+            path = Path(engine.url.database or ":memory:")
+            if self.is_sqlite and path.exists() and connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal":
+                self._log = _Log(path.with_name(f"{path.name}-wal"))
         if version != SCHEMA_VERSION:
             self._bring_up_to_date()
 
@@ -60,16 +65,19 @@ class Database:
             it never waits for the disk.
           checked: SQLite looks up what each row refers to; not worth its time for rows that come with all of that.
         """
-        with self._errors_named(), self._turn, self._engine.connect() as connection:
-            if self.is_sqlite:
-                # A later durable commit takes all before it to the disk: both write to the same log.
-                connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-                connection.exec_driver_sql(f"PRAGMA foreign_keys = {'ON' if checked else 'OFF'}")
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            elif not durable:
-                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-            yield connection
-            connection.commit()
+        with self._errors_named():
+            with self._turn, self._engine.connect() as connection:
+                if self.is_sqlite:
+                    waits = durable and self._log is None
+                    connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if waits else 'NORMAL'}")
+                    connection.exec_driver_sql(f"PRAGMA foreign_keys = {'ON' if checked else 'OFF'}")
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                elif not durable:
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+                yield connection
+                connection.commit()
+            if durable and self._log is not None:
+                self._log.to_disk()
 
     def insert(self, connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> int:
         """Insert rows that all have the same columns; those that are there already are left as they are.
@@ -126,6 +134,38 @@ class Database:
         except sa.exc.DatabaseError as error:
             reason = str(error.orig).strip().replace("\n", " ")
             raise UserError(f"comparison store {self.name}: {reason}") from error
+        except OSError as error:
+            raise UserError(f"comparison store {self.name}: {error.strerror or error}") from error
+
+
+class _Log:
+    """SQLite's write-ahead log, which one fsync takes to the disk for all who have committed to it.
+
+    With synchronous = FULL each commit would wait for a disk of its own before the next one may begin. Syncing after
+    the commit is as safe, as long as nothing is acknowledged before: what is in the log is replayed, and SQLite itself
+    syncs before it folds the log into the file.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._counting, self._syncing = Lock(), Lock()
+        self._committed = self._synced = 0
+
+    def to_disk(self) -> None:
+        """Returns when all that was committed before the call is on disk."""
+        with self._counting:
+            self._committed += 1
+            mine = self._committed
+        with self._syncing:
+            if self._synced >= mine:  # somebody who came before synced for all who waited
+                return
+            up_to = self._committed
+            descriptor = os.open(self._path, os.O_RDWR)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self._synced = up_to
 
 
 def open_database(path_or_url: str | Path) -> Database:
