@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from foolsgold.environments.go.sgf import GameRecord, write_game
+from foolsgold.environments.go.sgf import write_game
 from foolsgold.errors import UserError
-from foolsgold.labels.exchange.rows import Row, places, text_of, value
+from foolsgold.labels.exchange.rows import Row, number_of, places, text_of, value, whole_of
 from foolsgold.labels.exchange.sgf_pairs import pair_texts, read_sgf_pairs
 from foolsgold.labels.labelling import Pair
 from foolsgold.training.dataset_files import read_rows
-
-_SIDES = (("a", "b"), ("chosen", "rejected"))
-_OPTIONAL = ("wanted", "priority", "known", "details", "source_a", "source_b")
 
 
 def read_pairs(path: str, wanted: int) -> Iterator[Pair]:
@@ -30,28 +27,58 @@ def read_pairs(path: str, wanted: int) -> Iterator[Pair]:
     """
     if Path(path).is_dir() and any(Path(path).glob("*.sgf")):
         for pair in read_sgf_pairs(Path(path)):
+            details = {"moves_a": write_game(pair.a), "moves_b": write_game(pair.b)}
             prompt, a, b = pair_texts(pair)
-            details = {"moves_a": _anonymous(pair.a), "moves_b": _anonymous(pair.b)}
-            yield Pair(prompt, a, b, wanted, details=details, source_a=pair.a.source, source_b=pair.b.source)
+            yield _pair(
+                pair.name,
+                prompt,
+                a,
+                b,
+                wanted=wanted,
+                details=details,
+                source_a=f"{pair.name}-a.sgf",
+                source_b=f"{pair.name}-b.sgf",
+            )
         return
     rows = read_rows(path)
     yield from _generated(rows, wanted) if "completion" in rows[0] else _written(rows, wanted)
 
 
-def _anonymous(record: GameRecord) -> str:
-    """The moves without names and result: raters are to judge the board."""
-    return write_game(replace(record, komi=None, result=None, black_name=None, white_name=None))
-
-
 def _written(rows: Sequence[Row], wanted: int) -> Iterator[Pair]:
+    sides = ("chosen", "rejected") if "chosen" in rows[0] else ("a", "b")
     for place, row in places(rows):
-        sides = next((names for names in _SIDES if names[0] in row), _SIDES[0])
         prompt, a, b = (text_of(value(row, name, place), place) for name in ("prompt", *sides))
-        yield _pair(place, row, prompt, a, b, {"wanted": wanted} | _told(row))
+        own = whole_of(row.get("wanted"), place)
+        yield _pair(
+            place,
+            prompt,
+            a,
+            b,
+            wanted=wanted if own is None else own,
+            priority=number_of(row.get("priority"), place) or 0.0,
+            known=row.get("known") or None,
+            details=_details(row.get("details"), place),
+            source_a=row.get("source_a") or None,
+            source_b=row.get("source_b") or None,
+        )
 
 
-def _told(row: Row) -> dict[str, Any]:
-    return {name: row[name] for name in _OPTIONAL if row.get(name) is not None}
+def _pair(place: str, prompt: str, a: str, b: str, **told: Any) -> Pair:
+    try:
+        return Pair(prompt, a, b, **told)
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from error
+
+
+def _details(cell: Any, place: str) -> dict[str, Any] | None:
+    """An object, or in files of text alone its JSON."""
+    try:
+        details = json.loads(cell) if isinstance(cell, str) and cell else cell or None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{place}: details are no JSON: {error}") from error
+    if details is not None and not isinstance(details, dict):
+        raise UserError(f'{place}: details are {cell!r:.40}; give an object, such as {{"base": "…"}}')
+    return details
 
 
 def _generated(rows: Sequence[Row], wanted: int) -> Iterator[Pair]:
@@ -67,12 +94,3 @@ def _generated(rows: Sequence[Row], wanted: int) -> Iterator[Pair]:
     for prompt, known in answers.items():
         for a, b in pairwise(known):
             yield Pair(prompt, a, b, wanted)
-
-
-def _pair(place: str, row: Row, prompt: str, a: str, b: str, told: dict[str, Any]) -> Pair:
-    if not isinstance(told["wanted"], int) or not isinstance(told.get("details", {}), dict):
-        raise UserError(f"{place}: wanted is a whole number, and details an object")
-    try:
-        return Pair(prompt, a, b, **{**told, "priority": float(told.get("priority", 0))})
-    except (UserError, TypeError, ValueError) as error:
-        raise UserError(f"{place}: {error}") from error
