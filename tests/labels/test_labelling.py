@@ -300,7 +300,7 @@ def test_the_store_holds_no_token(tmp_path):
     assert token.encode() not in on_disk
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 201])
+@pytest.mark.parametrize("name", ["", " ", "anna ", "a\nb", "x" * 201])
 def test_names_of_raters(store, name):
     labelling = project(store, numbered(1))
     for ask in (labelling.invite, labelling.next_place):

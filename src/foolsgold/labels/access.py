@@ -33,15 +33,14 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode(errors="replace")).digest()
 
 
-def checked_rater(rater: str) -> str:
-    """The rater's name as it is kept.
+def check_rater(rater: str) -> None:
+    """Refuse what is no name of a rater.
 
     Raises:
-      UserError: it is empty, longer than 200 characters, or holds what cannot be printed.
+      UserError: it is empty, longer than 200 characters, has spaces around it, or holds what cannot be printed.
     """
-    if not rater.strip() or len(rater) > 200 or not rater.isprintable():
-        raise UserError(f"{rater!r:.60} is no name of a rater; give 1 to 200 printable characters")
-    return rater.strip()
+    if not rater or rater != rater.strip() or len(rater) > 200 or not rater.isprintable():
+        raise UserError(f"{rater!r:.60} is no name of a rater; give 1 to 200 printable characters, no spaces around")
 
 
 def join(database: Database, connection: Connection, project_id: int, rater: str, now: datetime) -> None:
@@ -63,7 +62,8 @@ def lock_member(database: Database, connection: Connection, project_id: int, rat
     named = {"project": project_id, "rater": rater}
     row = connection.execute(_MEMBER, named).one_or_none()
     if row is None:
-        join(database, connection, project_id, checked_rater(rater), now)
+        check_rater(rater)
+        join(database, connection, project_id, rater, now)
         row = connection.execute(_MEMBER, named).one()
     if row.revoked is not None:
         raise PlaceRefused(f"{rater} has no access to this project any more; ask whoever runs it for a new link")
@@ -72,7 +72,8 @@ def lock_member(database: Database, connection: Connection, project_id: int, rat
 
 def invite(database: Database, project_id: int, rater: str, now: datetime) -> str:
     """A new token for `rater`, in whose favour an earlier one stops working; it is shown this once."""
-    rater, token = checked_rater(rater), new_token()
+    check_rater(rater)
+    token = new_token()
     with database.writing() as connection:
         join(database, connection, project_id, rater, now)
         update = sa.update(schema.members).where(_m.project_id == project_id, _m.rater == rater)
