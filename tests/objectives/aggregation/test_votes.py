@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from foolsgold.objectives.aggregation.votes import (
     Judgements,
     agreement_with_others,
+    codes,
     consensus_accuracy,
     majority_vote,
     rater_accuracy,
@@ -39,6 +40,12 @@ def test_names_become_codes():
     assert got.classes == ("no", "yes")
     assert got.label.tolist() == [0, 1, 1, 0, 1, 0]
     assert judgements(classes=("yes", "no", "tie")).label.tolist() == [1, 0, 0, 1, 0, 1]
+
+
+def test_numbers_are_coded_like_other_names():
+    index, names = codes(np.array([30, 10, 30, 20, 10]))
+    assert (index.tolist(), names) == ([0, 1, 0, 2, 1], (30, 10, 20))
+    assert codes(["30", "10", "30", "20", "10"])[0].tolist() == index.tolist()
 
 
 def test_votes_by_hand():

@@ -60,9 +60,10 @@ class PairedComparisons:
           ValueError: no comparisons, rows of different lengths, outcomes outside 0 to 1, or an item compared with
             itself.
         """
-        first, second = (each.tolist() if isinstance(each, np.ndarray) else list(each) for each in (a, b))
+        first, second = (each if isinstance(each, np.ndarray) else list(each) for each in (a, b))
         outcomes = np.asarray(outcome, np.float64)
-        index, items = codes(first + second)
+        both = isinstance(first, np.ndarray) and isinstance(second, np.ndarray)
+        index, items = codes(np.concatenate([first, second]) if both else [*first, *second])
         rater, names = codes([None] * len(first) if raters is None else raters)
         return cls(index[: len(first)], index[len(first) :], outcomes, rater, items, names)
 
