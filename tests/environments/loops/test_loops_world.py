@@ -48,8 +48,8 @@ def test_held_out_is_how_things_go_together_and_nothing_in_itself():
     assert len(tested) == 6
     for companion, way in tested:
         assert [companion, way] not in trained
-        assert sum(companion == other for other, _ in trained) == 2
-        assert sum(way == other for _, other in trained) == 4
+        assert sum(companion == other for other, _ in trained) == 4
+        assert sum(way == other for _, other in trained) >= 4
 
 
 def test_there_is_no_other_split():

@@ -1,4 +1,4 @@
-"""What a loop does beside counting: six companions of a counter, each on three ways to count."""
+"""What a loop does beside counting: six companions of a counter, each on five ways to count."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-Way = Literal["up", "down", "any"]
-WAYS: tuple[Way, ...] = ("up", "down", "any")
-"""up: from 0 to n. down: from n to 0. any: from 0 as far as it pleases."""
+Direction = Literal["up", "down", "open"]
+"""up: from 0 to n. down: from n to 0. open: from 0 as far as it pleases."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,10 @@ def plus(term: str, number: int) -> str:
     return f"{term} {'+' if number > 0 else '-'} {abs(number)}" if number else term
 
 
-def _conserved(rng: Random, v: Names, way: Way) -> Companion:
+def _conserved(rng: Random, v: Names, way: Direction) -> Companion:
     """What one loses the other gets."""
     start = rng.choice((0, 0, rng.randint(1, 9)))
-    whole = plus(v.n, start) if way != "any" else f"{start}"
+    whole = plus(v.n, start) if way != "open" else f"{start}"
     relation = f"{v.x} + {v.y} == {whole}"
     if way == "down":
         return Companion([f"{v.y} = {start};"], [f"{v.y}++;"], relation, f"{v.y} == {whole}")
@@ -51,7 +50,7 @@ def _conserved(rng: Random, v: Names, way: Way) -> Companion:
     return Companion([f"{v.y} = {whole};"], [f"{v.y}--;"], relation, claim)
 
 
-def _scaled(rng: Random, v: Names, way: Way) -> Companion:
+def _scaled(rng: Random, v: Names, way: Direction) -> Companion:
     """So many times the counter."""
     factor, start = rng.randint(2, 6), rng.choice((0, 0, rng.randint(1, 9)))
     relation, whole = f"{v.y} == {plus(f'{factor} * {v.x}', start)}", plus(f"{factor} * {v.n}", start)
@@ -61,7 +60,7 @@ def _scaled(rng: Random, v: Names, way: Way) -> Companion:
     return Companion([f"{v.y} = {start};"], [f"{v.y} += {factor};"], relation, claim)
 
 
-def _side_by_side(rng: Random, v: Names, way: Way) -> Companion:
+def _side_by_side(rng: Random, v: Names, way: Direction) -> Companion:
     """As fast as the counter."""
     apart = rng.randint(1, 9)
     relation = f"{v.y} == {v.x} + {apart}"
@@ -71,7 +70,7 @@ def _side_by_side(rng: Random, v: Names, way: Way) -> Companion:
     return Companion([f"{v.y} = {apart};"], [f"{v.y}++;"], relation, claim)
 
 
-def _sometimes(rng: Random, v: Names, way: Way) -> Companion:
+def _sometimes(rng: Random, v: Names, way: Direction) -> Companion:
     """As fast as the counter at most."""
     if way == "down":
         return Companion([f"{v.y} = {v.n};"], [f"if (*) {v.y}--;"], f"{v.y} >= {v.x}", f"{v.y} >= 0")
@@ -79,7 +78,7 @@ def _sometimes(rng: Random, v: Names, way: Way) -> Companion:
     return Companion([f"{v.y} = 0;"], [f"if (*) {v.y}++;"], relation, f"{v.y} <= {v.n}" if way == "up" else relation)
 
 
-def _either_step(rng: Random, v: Names, way: Way) -> Companion:
+def _either_step(rng: Random, v: Names, way: Direction) -> Companion:
     """One of two steps."""
     low = rng.randint(1, 3)
     high = low + rng.randint(1, 3)
@@ -90,14 +89,14 @@ def _either_step(rng: Random, v: Names, way: Way) -> Companion:
     return Companion([f"{v.y} = 0;"], [steps], relation, f"{v.y} <= {high} * {v.n}" if way == "up" else relation)
 
 
-def _shared_out(rng: Random, v: Names, way: Way) -> Companion:
+def _shared_out(rng: Random, v: Names, way: Direction) -> Companion:
     """Each pass goes to one of two."""
     relation = f"{v.y} + {v.z} == {v.x}" if way != "down" else f"{v.x} + {v.y} + {v.z} == {v.n}"
-    claim = relation if way == "any" else f"{v.y} + {v.z} == {v.n}"
+    claim = relation if way == "open" else f"{v.y} + {v.z} == {v.n}"
     return Companion([f"{v.y} = 0;", f"{v.z} = 0;"], [f"if (*) {v.y}++; else {v.z}++;"], relation, claim)
 
 
-COMPANIONS: dict[str, Callable[[Random, Names, Way], Companion]] = {
+COMPANIONS: dict[str, Callable[[Random, Names, Direction], Companion]] = {
     "conserved sum": _conserved,
     "scaled": _scaled,
     "side by side": _side_by_side,

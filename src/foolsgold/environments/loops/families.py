@@ -7,12 +7,13 @@ every way to count and every companion, but not each with each: the test split h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from foolsgold.environments.loops.companions import COMPANIONS, WAYS, Names, Way
+from foolsgold.environments.loops.companions import COMPANIONS, Direction, Names
 from foolsgold.environments.problems import Split
 
 
@@ -39,9 +40,8 @@ class LoopProblem:
 
 
 def _names(rng: Random) -> Names:
-    x, y, z = rng.sample(("x", "y", "z", "i", "j", "s"), 3)
-    n, t = rng.sample(("n", "m", "k"), 2)
-    return Names(x, y, z, n, t)
+    """A name tells the part that it plays, as people's do."""
+    return Names(*(rng.choice(names) for names in (("x", "i"), ("y", "s"), ("z", "j"), ("n", "m"), ("k", "t"))))
 
 
 def _problem(
@@ -134,35 +134,56 @@ def _stepped_down(rng: Random) -> LoopProblem:
     )  # fmt: skip
 
 
-def _accompanied(name: str, way: Way, rng: Random) -> LoopProblem:
+@dataclass(frozen=True)
+class _Way:
+    """A way to count; `x` and `n` stand for the counter and its bound."""
+
+    direction: Direction
+    first: str
+    guard: str
+    step: str
+    bound: str = ""
+    """That the claim needs."""
+    assume: str = ""
+
+
+_WAYS = {
+    "up": _Way("up", "x = 0;", "x < n", "x++;", "x <= n", "n >= 0"),
+    "up to": _Way("up", "x = 0;", "x != n", "x++;"),
+    "down": _Way("down", "x = n;", "x > 0", "x--;", "x >= 0", "n >= 0"),
+    "down to": _Way("down", "x = n;", "x != 0", "x--;"),
+    "open": _Way("open", "x = 0;", "*", "x++;"),
+}
+
+
+def _accompanied(name: str, way: str, rng: Random) -> LoopProblem:
     """A counter and a companion."""
-    v = _names(rng)
-    beside = COMPANIONS[name](rng, v, way)
-    start, guard, step, bound = {
-        "up": ("0", f"{v.x} < {v.n}", f"{v.x}++;", f"{v.x} <= {v.n}"),
-        "down": (v.n, f"{v.x} > 0", f"{v.x}--;", f"{v.x} >= 0"),
-        "any": ("0", "*", f"{v.x}++;", ""),
-    }[way]
+    v, counting = _names(rng), _WAYS[way]
+    beside = COMPANIONS[name](rng, v, counting.direction)
+    named = {"x": v.x, "n": v.n}
+    first, guard, step, bound, assume = (
+        re.sub("[xn]", lambda part: named[part.group()], text)
+        for text in (counting.first, counting.guard, counting.step, counting.bound, counting.assume)
+    )
     return _problem(
-        rng, v, assume="" if way == "any" else f"{v.n} >= 0", first=[f"{v.x} = {start};", *beside.first], guard=guard,
-        body=[step, *beside.body], claim=beside.claim, relations=(beside.relation,),
-        bounds=(bound,) if bound else (),
+        rng, v, assume=assume, first=[first, *beside.first], guard=guard, body=[step, *beside.body],
+        claim=beside.claim, relations=(beside.relation,), bounds=(bound,) if bound else (),
     )  # fmt: skip
 
 
-HELD_OUT: dict[str, Way] = {
-    "conserved sum": "any",
+HELD_OUT = {
+    "conserved sum": "open",
     "scaled": "down",
-    "side by side": "down",
+    "side by side": "up to",
     "sometimes": "up",
-    "either step": "any",
+    "either step": "down to",
     "shared out": "up",
 }
 """The way to count that the train split never shows with a companion."""
 
 Family = Callable[[Random], LoopProblem]
-_PAIRS: dict[tuple[str, Way], Family] = {
-    (name, way): partial(_accompanied, name, way) for name in COMPANIONS for way in WAYS
+_PAIRS: dict[tuple[str, str], Family] = {
+    (name, way): partial(_accompanied, name, way) for name in COMPANIONS for way in _WAYS
 }
 TRAIN: dict[str, Family] = {
     "count up": _count_up,

@@ -73,7 +73,7 @@ COMMON = {
 """How often each slip is the habit of a worker. Off by one leads, as among people: it is the usual answer where a bound
 is wanted."""
 
-CARE = (0.1, 0.5)
+CARE = (0.0, 0.3)
 """The least and the most careful worker's chance to resist a habit."""
 
 
