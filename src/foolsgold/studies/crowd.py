@@ -43,7 +43,7 @@ class CrowdStudy:
         both = zip(plan.cells, results, strict=True)
         drawn = [list(each) for _, each in groupby(both, key=lambda pair: pair[0].crowd.name)]
         measured = [
-            CrowdMeasured(each[0][0].crowd, [cell for cell, _ in each], [result for _, result in each])
+            CrowdMeasured(each[0][0].crowd, [cell for cell, _ in each], [result for _, result in each], plan.kls)
             for each in drawn
         ]
         with self.stages.stage("policies by every rule", None):
@@ -94,5 +94,6 @@ def main(config: CrowdConfig) -> None:
         folder = RunFolder.open(config.resume, STUDY, VERSION)
         plan = CrowdPlan.from_json(folder.config)
     head = f"[bold]{STUDY}[/bold] of {plan.world}, size {plan.size}: {len(plan.cells)} draws of raters and users"
-    values = {**asdict(plan), **(asdict(plan.poems) if plan.poems else {}), **asdict(plan.cells[0])}
+    stages = asdict(plan.poems or plan.go)  # type: ignore[arg-type]
+    values = {**asdict(plan), **stages, **{f"a draw's {name}": value for name, value in asdict(plan.cells[0]).items()}}
     run_and_tell(folder, head, values, lambda stages: CrowdStudy(plan, folder, stages).run())

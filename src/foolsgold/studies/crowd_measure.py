@@ -16,7 +16,7 @@ from foolsgold.objectives.aggregation.welfare import aspirations
 from foolsgold.objectives.statistics import Interval, expected_calibration_error, mean_interval
 from foolsgold.objectives.tilting import expected, tilt_at_kl
 from foolsgold.studies.crowd_cell import GROUPS, LEADS, CellResult
-from foolsgold.studies.crowd_plan import KLS, MAIN_KL, Cell
+from foolsgold.studies.crowd_plan import MAIN_KL, Cell
 from foolsgold.studies.crowd_rules import ASPIRATION, CAUTIOUS, POOLED, RULES, Electorate
 from foolsgold.studies.crowd_tastes import Crowd
 
@@ -105,7 +105,7 @@ class Estimate:
 class CrowdMeasured:
     """All draws of one crowd."""
 
-    def __init__(self, crowd: Crowd, cells: Sequence[Cell], results: Sequence[CellResult], kls: Sequence[float] = KLS):
+    def __init__(self, crowd: Crowd, cells: Sequence[Cell], results: Sequence[CellResult], kls: Sequence[float]):
         self.crowd, self.cells, self.results, self.kls = crowd, tuple(cells), tuple(results), tuple(kls)
 
     @cached_property

@@ -125,6 +125,11 @@ class CrowdPlan:
     """Prompts at which policies choose."""
     candidates: int = 64
     """Of each prompt, to choose among; as many others are there to be compared by raters."""
+    kls: tuple[float, ...] = KLS
+
+    def __post_init__(self) -> None:
+        if MAIN_KL not in self.kls:
+            raise ValueError(f"figures are quoted at {MAIN_KL:g} nat, which is not among {self.kls}")
 
     @classmethod
     def of(cls, config: CrowdConfig) -> CrowdPlan:
@@ -145,7 +150,7 @@ class CrowdPlan:
         go = None if data["go"] is None else GoPlan.from_json(data["go"])
         cells = tuple(Cell.from_json(cell) for cell in data["cells"])
         arms = tuple(RLArm.from_json(arm) for arm in data["arms"])
-        return cls(**{**data, "poems": poems, "go": go, "cells": cells, "arms": arms})
+        return cls(**{**data, "poems": poems, "go": go, "cells": cells, "arms": arms, "kls": tuple(data["kls"])})
 
 
 def cells(world: World, size: Size, seed: int) -> tuple[Cell, ...]:
