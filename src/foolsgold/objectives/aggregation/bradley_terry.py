@@ -79,16 +79,16 @@ def bradley_terry(pairs: Pairs, precision: float = 0.0) -> BradleyTerry:
                 f"the items fall into {parts} parts of which one never won against the other, so that the best scores "
                 "are infinite; give precision, such as 0.1, or more comparisons"
             )
-    scores = np.zeros(pairs.items)
-    value, slope, information = _likelihood(pairs, scores, precision)
+    scores, cells = np.zeros(pairs.items), _cells(pairs)
+    value, slope, information = _likelihood(pairs, cells, scores, precision)
     for _ in range(MOST_STEPS):
         step = _solve(information, slope)
         length = 1.0
-        moved = _likelihood(pairs, scores + step, precision)
+        moved = _likelihood(pairs, cells, scores + step, precision)
         # The likelihood is concave: some part of a Newton step always climbs, if by no more than rounding.
         while moved[0] < value - ROUNDING * abs(value):
             length /= 2
-            moved = _likelihood(pairs, scores + length * step, precision)
+            moved = _likelihood(pairs, cells, scores + length * step, precision)
         scores = scores + length * step
         value, slope, information = moved
         if np.abs(step).max() < CONVERGED:
@@ -96,21 +96,30 @@ def bradley_terry(pairs: Pairs, precision: float = 0.0) -> BradleyTerry:
     return BradleyTerry(scores - scores.mean(), information)
 
 
-def _likelihood(pairs: Pairs, scores: np.ndarray, precision: float) -> tuple[float, np.ndarray, sparse.csr_array]:
+def _cells(pairs: Pairs) -> sparse.csr_array:
+    """The cells of the information matrix `[I, I]`; each holds its place among what `_likelihood` computes for them."""
+    own = np.arange(pairs.items)
+    rows, columns = np.r_[pairs.a, pairs.b, own], np.r_[pairs.b, pairs.a, own]
+    return sparse.csr_array((np.arange(len(rows)), (rows, columns)), shape=(pairs.items, pairs.items))
+
+
+def _likelihood(
+    pairs: Pairs, cells: sparse.csr_array, scores: np.ndarray, precision: float
+) -> tuple[float, np.ndarray, sparse.csr_array]:
     """Log-likelihood and log prior, nats, their slope `[I]`, and the information `[I, I]`."""
+
+    def of_items(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Sums over an item's pairs, `[I]`, of what is said of the first and of the second item, `[P]` each."""
+        return np.bincount(pairs.a, first, pairs.items) + np.bincount(pairs.b, second, pairs.items)
+
     lead = scores[pairs.a] - scores[pairs.b]
     chance = expit(lead)
     value = pairs.wins @ log_expit(lead) + (pairs.n - pairs.wins) @ log_expit(-lead) - precision / 2 * scores @ scores
     surprise = pairs.wins - pairs.n * chance
-    slope = (
-        np.bincount(pairs.a, weights=surprise, minlength=pairs.items)
-        - np.bincount(pairs.b, weights=surprise, minlength=pairs.items)
-        - precision * scores
-    )
     known = pairs.n * chance * (1 - chance)
-    rows, columns = np.r_[pairs.a, pairs.b], np.r_[pairs.b, pairs.a]
-    between = sparse.csr_array((np.r_[known, known], (rows, columns)), shape=(pairs.items, pairs.items))
-    return float(value), slope, sparse.csr_array(sparse.diags_array(between.sum(1) + precision) - between)
+    content = np.r_[-known, -known, of_items(known, known) + precision]
+    information = sparse.csr_array((content[cells.data], cells.indices, cells.indptr), shape=cells.shape)
+    return float(value), of_items(surprise, -surprise) - precision * scores, information
 
 
 def _solve(information: sparse.csr_array, target: np.ndarray) -> np.ndarray:

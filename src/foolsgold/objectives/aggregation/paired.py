@@ -71,12 +71,14 @@ class PairedComparisons:
     def pairs(self) -> Pairs:
         """What all raters together said of each distinct pair; enough for every model that does not tell them apart."""
         low, high = np.minimum(self.a, self.b), np.maximum(self.a, self.b)
-        found, at = np.unique(low * len(self.items) + high, return_inverse=True)
         won = np.where(self.a < self.b, self.outcome, 1 - self.outcome)
-        wins = np.bincount(at, weights=won, minlength=len(found))
-        return Pairs(
-            found // len(self.items), found % len(self.items), wins, np.bincount(at).astype(float), len(self.items)
-        )
+        shape = (len(self.items), len(self.items))
+        # Both matrices hold the same cells, zeros included, in the same order; several times faster than sorting pairs.
+        wins, n = (sparse.csr_array((each, (low, high)), shape=shape) for each in (won, np.ones(len(low))))
+        for matrix in (wins, n):
+            matrix.sum_duplicates()
+        cells = n.tocoo()
+        return Pairs(cells.row.astype(np.int64), cells.col.astype(np.int64), wins.data, n.data, len(self.items))
 
 
 @dataclass(frozen=True)
