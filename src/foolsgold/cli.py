@@ -38,6 +38,7 @@ studies:
   proofs            theorems proved tactic by tactic: finetuning, expert iteration and RL against Coq or Lean
   annotations       invariants proposed by a model, programs proved by a solver
   open_domain       summaries, ambiguous questions, jokes, Java to Python: is there an objective reward?
+  crowd             users who differ: rules of adding up their wishes, at equal KL
 
 language models:
   train     pretrain, sft, reward, rl …: see foolsgold train --help
@@ -77,6 +78,7 @@ def _run(arguments: list[str]) -> None:
         annotations,
         coding,
         conditioned,
+        crowd,
         gaming,
         gap,
         open_domain,
@@ -97,6 +99,7 @@ def _run(arguments: list[str]) -> None:
         "proofs": (proofs.ProofsConfig, proofs.main),
         "annotations": (annotations.AnnotationsConfig, annotations.main),
         "open_domain": (open_domain.OpenDomainConfig, open_domain.main),
+        "crowd": (crowd.CrowdConfig, crowd.main),
     }
     if name not in studies:
         raise UserError(f"there is no study {name!r}; choose one of: {', '.join(studies)}")
