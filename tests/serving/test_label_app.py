@@ -14,6 +14,7 @@ from foolsgold.labels.labelling import Labelling, Pair, Settings
 from foolsgold.labels.store import ComparisonStore, open_store
 from foolsgold.serving.labelling_app import labelling_app
 from foolsgold.serving.web_safety import site
+from foolsgold.training.datasets import preferences
 
 ORIGIN = "http://127.0.0.1:8400"
 ADMIN = "the administrator's token"
@@ -325,7 +326,8 @@ def test_exports(work):
     answer = admin.client.get(url + "preferences")
     assert "attachment" in answer.headers["content-disposition"]
     [row] = [json.loads(line) for line in answer.text.splitlines()]
-    assert (row["chosen"], row["rejected"]) == (shown["left"]["text"], shown["right"]["text"])
+    [preference] = preferences([row])
+    assert (preference.chosen, preference.rejected) == (shown["left"]["text"], shown["right"]["text"])
     [record] = [json.loads(line) for line in admin.client.get(url + "records").text.splitlines()]
     assert record["rater"] == "anna"
     assert admin.client.get(url + "../../secret").status_code in (404, 422)

@@ -159,7 +159,7 @@ def add_administration(
     async def invite(request: Request, number: int, told: NamedRater) -> dict[str, str]:
         chosen = project(request, number)
         try:
-            token = await run(chosen.labelling.invite, told.rater)
+            token = await run(chosen.labelling.invite, told.rater.strip())
         except UserError as error:
             raise HTTPException(422, str(error)) from error
         chosen.changed()

@@ -7,6 +7,7 @@ const one = (selector) => document.querySelector(selector);
 const shown = new Map(); // project id -> its parts on the page
 
 const percent = (share) => (share === null || share === undefined ? "–" : `${(100 * share).toFixed(1)} %`);
+const signed = (value) => value.toFixed(2).replace("-", "−");
 const seconds = (value) => (value === null || value === undefined ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)} s`);
 const range = (share) => (share.n ? `${percent(share.low)} to ${percent(share.high)}, n = ${share.n.toLocaleString("en")}` : "nothing to count yet");
 
@@ -38,7 +39,7 @@ function tiles(project) {
     pace(project.hours),
     tile("Median time a pair", seconds(project.median_seconds), "of the median rater"),
     tile("Raters agree", percent(agreement.value), range(agreement)),
-    tile("Krippendorff’s alpha", alpha ? alpha.value.toFixed(2) : "–", alpha ? `${alpha.low.toFixed(2)} to ${alpha.high.toFixed(2)}; 1 is full agreement, 0 is chance` : "wants pairs with two judgements"),
+    tile("Krippendorff’s alpha", alpha ? signed(alpha.value) : "–", alpha ? `${signed(alpha.low)} to ${signed(alpha.high)}; 1 is full agreement, 0 is chance` : "wants pairs with two judgements"),
     tile("Left side chosen", percent(left.value), biased ? `${range(left)}: one side is favoured` : range(left), biased),
   ];
 }
@@ -53,12 +54,12 @@ function pace(hours) {
   });
   const total = hours.reduce((sum, { count }) => sum + count, 0);
   const chart = element("dd", {}, svg("svg", { viewBox: `0 0 ${10 * hours.length} 46`, preserveAspectRatio: "none", role: "img", "aria-label": `Judgements by hour, at most ${most}` }, ...bars));
-  return element("div", { class: "tile" }, element("dt", {}, "Judgements, last 24 hours"), element("dd", { class: "figure" }, total.toLocaleString("en")), chart);
+  return element("div", { class: "tile" }, element("dt", {}, "Last 24 hours"), element("dd", { class: "figure" }, total.toLocaleString("en")), chart);
 }
 
 const counted = (share) => {
   if (!share?.n) return element("td", {}, "–");
-  return element("td", { title: range(share) }, `${percent(share.value)} `, element("span", { class: "n" }, `of ${share.n}`));
+  return element("td", { title: range(share) }, `${Math.round(100 * share.value)} % `, element("span", { class: "n" }, `of ${share.n}`));
 };
 
 function rows(project) {
