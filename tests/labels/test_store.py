@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foolsgold.errors import UserError
-from foolsgold.labels.store import CHUNK, Comparison, open_store
+from foolsgold.labels import store as store_module
+from foolsgold.labels.store import Comparison, open_store
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ONE = Comparison("Who stands better?", "X.O", "O.X", "a", "amateur", NOON, {"study": "alphago"})
@@ -133,17 +134,19 @@ def test_reading_sees_the_moment_it_began(url):
         assert len(store) == 4
 
 
-def test_an_error_halfway_keeps_whole_chunks(url):
+def test_an_error_halfway_keeps_whole_chunks(url, monkeypatch):
+    monkeypatch.setattr(store_module, "CHUNK", 100)
+
     def breaking():
-        yield from numbered(CHUNK + 1)
+        yield from numbered(101)
         raise RuntimeError("the raters went home")
 
     with open_store(url) as store:
         with pytest.raises(RuntimeError, match="went home"):
             store.add_many(breaking())
-        assert len(store) == CHUNK
-        store.add_many(numbered(CHUNK + 1))
-        assert len(store) == CHUNK + 1
+        assert len(store) == 100
+        store.add_many(numbered(101))
+        assert len(store) == 101
 
 
 @pytest.mark.parametrize(
@@ -239,7 +242,7 @@ def test_a_full_disk_keeps_what_was_acknowledged(path):
         with open_store(path) as store:
             store.add_many(numbered(20))
             with pytest.raises(UserError, match="full") as error:
-                store.add_many(replace(each, a=each.a * 100) for each in numbered(CHUNK))
+                store.add_many(replace(each, a=each.a * 100) for each in numbered(5000))
             one_line(error)
             assert len(store) == 20
     finally:
