@@ -168,9 +168,8 @@ def test_a_server_for_others_must_say_its_address():
 
 
 def test_a_port_in_use_is_one_line():
-    with listen("127.0.0.1", 0) as taken:
-        with pytest.raises(UserError, match="try another --port"):
-            listen("127.0.0.1", taken.getsockname()[1])
+    with listen("127.0.0.1", 0) as taken, pytest.raises(UserError, match="try another --port"):
+        listen("127.0.0.1", taken.getsockname()[1])
 
 
 def test_tokens_compare():
