@@ -29,7 +29,7 @@ from foolsgold.studies.progress import Stages
 from foolsgold.training.run_folder import RunFolder
 
 PAIR = Crowd("a minority of one in ten", ("many", "few"), (0.9, 0.1))
-CELL = Cell("made-up", PAIR, 0, comparisons=60, steps=4, raters=10, users=40, held_out=20)
+CELL = Cell("made-up", PAIR, 0, comparisons=60, steps=4, raters=10, users=40, held_out=60)
 PROMPTS, CANDIDATES = 4, 32
 
 
@@ -263,7 +263,7 @@ def test_a_tiny_study_from_end_to_end_goes_on_after_a_kill(tmp_path, monkeypatch
     monkeypatch.setattr(crowd_arm, "EVALUATED_PROMPTS", 8)
     whole = RunFolder.create(tmp_path / "whole", crowd.STUDY, asdict(plan), crowd.VERSION)
     verdict = run(whole, plan)
-    assert len(verdict.figures) == 18
+    assert len(verdict.figures) == 20
     assert (whole.path / "report.html").exists()
 
     killed = RunFolder.create(tmp_path / "killed", crowd.STUDY, asdict(plan), crowd.VERSION)

@@ -129,6 +129,7 @@ class BoardCrowds:
         """Fit and score one cell; returns where its result lies."""
         given, lead = self.materials(cell)
         assert isinstance(given.pairs, BoardComparisons)
+        here.mkdir(parents=True, exist_ok=True)
         path = here / "pooled.safetensors"
         if not path.exists():
             checkpoint.save(path, self.pipeline.fit(given.pairs.pairs, cell.seed).state_dict(), {})

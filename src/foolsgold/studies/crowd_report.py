@@ -32,10 +32,10 @@ def judge(measured: Sequence[CrowdMeasured], world: World) -> Verdict:
     crowd = measured[0]
     smallest = len(crowd.crowd.tastes) - 1
     minority = f"group {smallest}"
-    lost = _figure("pooled: the minority, less the start", crowd.over_start(minority, POOLED))
-    spared = _figure("worst group less pooled: the worst-off group", crowd.more("worst group", MAXMIN))
-    price = _figure("worst group less pooled: all users", crowd.more("satisfied", MAXMIN))
-    served = _figure("pooled: all users, less the start", crowd.over_start("satisfied", POOLED))
+    lost = _points("pooled: the minority, less the start", crowd.over_start(minority, POOLED))
+    spared = _points("worst group less pooled: the worst-off group", crowd.more("worst group", MAXMIN))
+    price = _points("worst group less pooled: all users", crowd.more("satisfied", MAXMIN))
+    served = _points("pooled: all users, less the start", crowd.over_start("satisfied", POOLED))
     hidden = below(lost, 0)
     decides = above(spared, 0)
     answer: Answer = "holds" if hidden and decides else "depends" if hidden or decides else "fails"
@@ -54,11 +54,11 @@ def judge(measured: Sequence[CrowdMeasured], world: World) -> Verdict:
         spared,
         price,
         *(
-            _figure(f"{rule}: satisfied users, less pooled", crowd.more("satisfied", rule))
+            _points(f"{rule}: satisfied users, less pooled", crowd.more("satisfied", rule))
             for rule in ("satisfied", "Nash", "Borda")
         ),
         *(
-            _figure(f"{rule}: worst-off group, less pooled", crowd.more("worst group", rule))
+            _points(f"{rule}: worst-off group, less pooled", crowd.more("worst group", rule))
             for rule in ("satisfied", "Nash", "Borda")
         ),
         share("minority better off by pooled than at the start", crowd.users_better_off(POOLED, group=smallest)),
@@ -74,11 +74,18 @@ def judge(measured: Sequence[CrowdMeasured], world: World) -> Verdict:
 
 
 def _figure(name: str, found: Estimate) -> Figure:
-    """A share, or a difference of two, over draws of the crowd."""
+    """A share, over draws of the crowd."""
     low, high = found.interval
     if low != low:
         return Figure(name, found.value, None, None, found.n, "%")
     return Figure(name, found.value, low, high, found.n, "%", "t over draws")
+
+
+def _points(name: str, found: Estimate) -> Figure:
+    """A difference of two shares."""
+    figure = _figure(name, found)
+    low, high = (None if end is None else 100 * end for end in (figure.low, figure.high))
+    return Figure(name, 100 * figure.value, low, high, figure.n, "points", figure.note)
 
 
 def _shown(found: Estimate) -> str:
