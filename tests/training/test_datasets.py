@@ -1,12 +1,10 @@
 import gzip
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from foolsgold.errors import UserError
-from foolsgold.labels.store import Comparison, open_store
 from foolsgold.training.dataset_files import Rows, read_rows, write_jsonl
 from foolsgold.training.datasets import (
     PreferenceRow,
@@ -15,10 +13,8 @@ from foolsgold.training.datasets import (
     ScoredRow,
     UnpairedRow,
     columns_of,
-    comparisons_from,
     keyword_lists,
     preferences,
-    preferences_from_store,
     prompt_completions,
     prompts,
     scored,
@@ -26,7 +22,6 @@ from foolsgold.training.datasets import (
     unpaired,
 )
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ASKED = [{"role": "user", "content": "Gold?"}]
 YES = [{"role": "assistant", "content": "Yes."}]
 NO = [{"role": "assistant", "content": "No."}]
@@ -149,48 +144,6 @@ def test_columns_are_those_of_trl():
     assert columns_of(PreferenceRow("p", "c", "r")) == PAIR
     assert columns_of(PreferenceRow("p", "c", "r", 0.5, 0.75)) == {**PAIR, "margin": 0.5, "probability": 0.75}
     assert columns_of(PromptRow("p", {"answer": 2})) == {"prompt": "p", "answer": 2}
-
-
-def test_preferences_of_a_store(tmp_path):
-    with open_store(tmp_path / "store.sqlite") as store:
-        for preferred, rater in (("a", "Ann"), ("b", "Ann"), ("tie", "Bob")):
-            store.add(Comparison("p", "left", "right", preferred, rater, NOON, "test"))
-        assert preferences_from_store(store) == [
-            PreferenceRow("p", "left", "right"),
-            PreferenceRow("p", "right", "left"),
-            PreferenceRow("p", "left", "right", probability=0.5),
-        ]
-        assert len(preferences_from_store(store, rater="Bob")) == 1
-
-
-def test_preferences_go_into_a_store_and_come_back(tmp_path):
-    rows = [
-        PreferenceRow("p", "apple", "pear"),
-        PreferenceRow("p", "pear", "plum"),
-        PreferenceRow("q", "pear", "apple"),
-        PreferenceRow("q", "apple", "plum", probability=0.5),
-    ]
-    turned = PreferenceRow("r", "worse", "better", probability=0.0)
-    with open_store(tmp_path / "store.sqlite") as store:
-        for _ in range(2):  # a second import adds nothing
-            store.add_many(comparisons_from([*rows, turned], "Ann", {"file": "mine.jsonl"}, NOON))
-        assert preferences_from_store(store) == [*rows, PreferenceRow("r", "better", "worse")]
-        assert [(c.a, c.preferred) for c in store.comparisons()] == [
-            ("apple", "a"), ("pear", "a"), ("apple", "b"), ("apple", "tie"), ("better", "a"),
-        ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        (PreferenceRow("p", "c", "r", probability=0.7), r"row 1: a preference of 0\.7 is no single judgement"),
-        (PreferenceRow(ASKED, YES, NO), "row 1 holds chat messages"),
-        (PreferenceRow("\ud800", "c", "r"), "row 1: prompt holds half a character"),
-    ],
-)
-def test_what_a_store_does_not_take_is_named(row, message):
-    with pytest.raises(UserError, match=message):
-        list(comparisons_from([row], "Ann", "test", NOON))
 
 
 @pytest.mark.skipif(not HH.exists(), reason="needs hh-rlhf")

@@ -11,11 +11,9 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, NoReturn
 
 from foolsgold.errors import UserError
-from foolsgold.labels.store import Comparison, ComparisonStore, Source
 from foolsgold.policies.messages import Text, is_messages
 from foolsgold.training.implicit_prompts import shared_prompt
 
@@ -236,48 +234,3 @@ class _Row:
 def _checked(rows: Sequence[Mapping[str, Any]], wanted: str) -> Iterator[_Row]:
     source = getattr(rows, "source", "data set")
     return (_Row(row, f"{source}, row {i}", wanted) for i, row in enumerate(rows, start=1))
-
-
-def preferences_from_store(store: ComparisonStore, rater: str | None = None) -> list[PreferenceRow]:
-    """The store's comparisons in their order of arrival, one row a judgement; ties and "both bad" have probability 0.5.
-
-    Args:
-      rater: only this rater's.
-    """
-    rows = []
-    for comparison in store.comparisons(rater=rater):
-        pair = (comparison.b, comparison.a) if comparison.preferred == "b" else (comparison.a, comparison.b)
-        decided = comparison.preferred in ("a", "b")
-        rows.append(PreferenceRow(comparison.prompt, *pair, probability=1.0 if decided else 0.5))
-    return rows
-
-
-def comparisons_from(
-    rows: Sequence[PreferenceRow], rater: str, source: Source, created: datetime
-) -> Iterator[Comparison]:
-    """Preferences as the judgements of one rater, for `ComparisonStore.add_many`.
-
-    A data set does not say which answer was shown first; the one that sorts first is taken, since with the chosen
-    one always first every rater would look as if it only read the first.
-
-    Args:
-      created: when the judgements were made; the same moment makes the same judgements, stored once.
-
-    Raises:
-      UserError: a row is a share of several raters and no single judgement, or holds messages, which the store does
-        not take.
-    """
-    for i, row in enumerate(rows, start=1):
-        outcome = {1.0: 1, 0.5: 0, 0.0: -1}.get(row.probability)
-        if outcome is None:
-            raise UserError(f"row {i}: a preference of {row.probability} is no single judgement; the store keeps those")
-        if not (isinstance(row.prompt, str) and isinstance(row.chosen, str) and isinstance(row.rejected, str)):
-            raise UserError(
-                f"row {i} holds chat messages; the store keeps plain text, so give the texts that were read"
-            )
-        a, b = sorted([row.chosen, row.rejected])
-        preferred = "tie" if outcome == 0 else "a" if (outcome > 0) == (a == row.chosen) else "b"
-        try:
-            yield Comparison(row.prompt, a, b, preferred, rater, created, source)  # type: ignore[arg-type]
-        except ValueError as error:
-            raise UserError(f"row {i}: {error}") from error
