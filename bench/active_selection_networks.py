@@ -1,57 +1,72 @@
-"""The same with an ensemble of convolutional reward models of boards, fitted anew after each batch."""
+"""An ensemble of small networks as the reward model, fitted anew after each batch."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from active_selection_worlds import board_pairs
+from active_selection_worlds import World
 from foolsgold.labels.next_pair import Leads, Strategy
-from foolsgold.policies.go_network import NetworkSize
-from foolsgold.rewards.go_reward_model import GoRewardModel
+from foolsgold.objectives.preference import preference_cross_entropy
 from foolsgold.training.active_comparisons import Gathered, Gathering, gather
-from foolsgold.training.go_reward_model import BoardPairs, RewardModelSettings, fit_reward_model, preference_margins
 
-MEMBERS = 4
-PAIRS, HELD_OUT = 3000, 2000
-NETWORK = NetworkSize(blocks=2, channels=16)
-BATCH, STEPS, PASSES = 32, 200, 4
-"""Of a fit: as many steps as four passes take, and at least 200."""
+MEMBERS, HIDDEN = 5, 32
+STEPS, BATCH = 150, 64
+LEARNING_RATE, WEIGHT_DECAY = 1e-2, 1.0
 
 
-def network_curve(strategy: Strategy, plan: Gathering, seed: int) -> tuple[np.ndarray, np.ndarray]:
+class Ensemble(nn.Module):
+    """Networks of one hidden layer, all at once; they differ in their first weights and the order of their batches."""
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.first = nn.Parameter(torch.randn(MEMBERS, features, HIDDEN) * (2 / features) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(MEMBERS, 1, HIDDEN))
+        self.out = nn.Parameter(torch.randn(MEMBERS, HIDDEN, 1) / HIDDEN**0.5)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`[M, B, F]` -> rewards `[M, B]`."""
+        return (torch.relu(features @ self.first + self.bias) @ self.out).squeeze(2)
+
+
+def fit_networks(a: Tensor, b: Tensor, prefers_a: Tensor, seed: int) -> Ensemble:
+    """Fit to comparisons of features `[K, F]`."""
+    generator = torch.manual_seed(seed)
+    model = Ensemble(a.shape[1])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    for step in range(STEPS):
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * (1 - step / STEPS)
+        rows = torch.randint(len(a), (MEMBERS, BATCH), generator=generator)
+        loss = preference_cross_entropy(model(a[rows]).flatten(), model(b[rows]).flatten(), prefers_a[rows].flatten())
+        optimizer.zero_grad(set_to_none=True)
+        (loss * MEMBERS).backward()
+        optimizer.step()
+    return model
+
+
+def network_curve(world: World, strategy: Strategy, plan: Gathering, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Comparisons after each fit, and the accuracy of the members' mean."""
-    drawn = board_pairs(PAIRS + HELD_OUT, seed)
     rng = np.random.default_rng([seed, 74])
-    rater = rng.integers(drawn.chances.shape[1], size=PAIRS)
-    said = rng.random(PAIRS) < drawn.chances[np.arange(PAIRS), rater]
-    unjudged = np.zeros(len(drawn.a), bool)
-    everything = BoardPairs(drawn.pool.states, drawn.a, drawn.b, drawn.color, unjudged)
-    held_out = everything.rows(slice(PAIRS, None))
-    most_prefer_a = drawn.chances[PAIRS:].mean(1) > 0.5
+    rater = rng.integers(world.chances.shape[1], size=world.pairs)
+    said = rng.random(world.pairs) < world.chances[np.arange(world.pairs), rater]
+    a, b = torch.from_numpy(world.a).float(), torch.from_numpy(world.b).float()
     comparisons, accuracy = [], []
 
-    def fit(gathered: Gathered) -> list[GoRewardModel]:
-        rows = gathered.rows
-        pairs = BoardPairs(drawn.pool.states, drawn.a[rows], drawn.b[rows], drawn.color[rows], gathered.prefers_a)
-        passes = max(PASSES, STEPS * BATCH / len(rows))
-        settings = RewardModelSettings(batch=BATCH, passes=passes, average=0.98)
-        models = []
-        for member in range(MEMBERS):
-            torch.manual_seed(1000 * seed + member)
-            models.append(fit_reward_model(GoRewardModel(NETWORK), pairs, settings, 1000 * seed + member))
-        return models
+    def fit(gathered: Gathered) -> Ensemble:
+        rows = torch.from_numpy(gathered.rows)
+        return fit_networks(a[rows], b[rows], torch.from_numpy(gathered.prefers_a).float(), seed)
 
-    def leads(models: list[GoRewardModel], rows: np.ndarray) -> Leads:
-        return Leads.of_members(margins(models, everything.rows(rows)), np.zeros((MEMBERS, len(rows))))
+    @torch.no_grad()
+    def leads(model: Ensemble, rows: np.ndarray) -> Leads:
+        scores = [model(side[rows].expand(MEMBERS, -1, -1)).numpy() for side in (a, b)]
+        return Leads.of_members(*scores)
 
-    def report(judged: int, models: list[GoRewardModel]) -> None:
+    def report(judged: int, model: Ensemble) -> None:
         comparisons.append(judged)
-        accuracy.append(((margins(models, held_out).mean(0) > 0) == most_prefer_a).mean())
+        mean = leads(model, np.arange(world.pairs, len(world.a))).mean
+        accuracy.append(((mean > 0) == world.most_prefer_a).mean())
 
-    gather(PAIRS, lambda rows: said[rows], fit, leads, strategy, plan, seed, report)
+    gather(world.pairs, lambda rows: said[rows], fit, leads, strategy, plan, seed, report)
     return np.array(comparisons), np.array(accuracy)
-
-
-def margins(models: list[GoRewardModel], pairs: BoardPairs) -> np.ndarray:
-    return np.stack([preference_margins(model, pairs) for model in models])

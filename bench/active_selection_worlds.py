@@ -31,52 +31,23 @@ WORDS = 64
 class World:
     """P pairs that may be judged, and T that only measure the reward models; R raters, F features."""
 
-    differences: np.ndarray
-    """float64 `[P + T, F]`, features of a less those of b, each of spread 1"""
+    a: np.ndarray
+    """float64 `[P + T, F]`, features of candidates a; differences from b have spread 1"""
+    b: np.ndarray
     chances: np.ndarray
     """float64 `[P + T, R]`, that each rater prefers a"""
     pairs: int
     """P"""
 
+    @classmethod
+    def of_features(cls, a: np.ndarray, b: np.ndarray, chances: np.ndarray, pairs: int) -> World:
+        spread = (a - b).std(0).clip(1e-6)
+        return cls(a / spread, b / spread, chances, pairs)
+
     @property
     def most_prefer_a(self) -> np.ndarray:
         """bool `[T]`: what the mean rater says of the pairs that measure."""
         return self.chances[self.pairs :].mean(1) > 0.5
-
-
-@dataclass(frozen=True)
-class BoardPairsOfClub:
-    """Pairs of boards of a club's games, and who of the club would prefer which."""
-
-    pool: BoardPool
-    a: np.ndarray
-    b: np.ndarray
-    color: np.ndarray
-    differences: np.ndarray
-    """float64 `[P + T, F]`, in impressions"""
-    chances: np.ndarray
-
-
-def board_pairs(count: int, seed: int, copies: int = 0) -> BoardPairsOfClub:
-    """`count` pairs out of games whose players are half of them careful, half of them careless.
-
-    The first `copies` of them follow few games move by move; the others are drawn uniformly.
-    """
-    club = Club.founded(20, seed)
-    rng = np.random.default_rng([seed, 71])
-    games = [
-        club.play(SIZE, max_moves(SIZE), int(rng.integers(6)), (0.1, 1.0)[g % 2], int(rng.integers(2**31))).boards
-        for g in range(GAMES)
-    ]
-    pool = pool_boards({"club": games})
-    a, b = draw_pairs(pool, count, seed)
-    color = rng.choice(np.array([1, 2], np.int8), count)
-    if copies:
-        a[:copies], b[:copies], color[:copies] = _move_by_move(pool, copies, rng)
-    seen = impressions(pool.states).astype(np.float64)
-    differences = np.where(color == BLACK, 1, -1)[:, None] * (seen[a] - seen[b])
-    chances = expit(differences @ club.tastes.T / club.noise)
-    return BoardPairsOfClub(pool, a, b, color, differences, chances)
 
 
 def _move_by_move(pool: BoardPool, count: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -94,15 +65,39 @@ def _move_by_move(pool: BoardPool, count: int, rng: np.random.Generator) -> tupl
 
 
 def boards(pairs: int, held_out: int, seed: int, wide: bool, copies: bool = False) -> World:
-    """The club's pairs; `wide` adds for every point whose stone stands there and whether it has few liberties."""
-    drawn = board_pairs(pairs + held_out, seed, pairs if copies else 0)
-    features = drawn.differences
+    """Pairs out of games whose players are half of them careful, half of them careless.
+
+    Args:
+      wide: also shows for every point whose stone stands there and whether it has few liberties.
+      copies: the pairs to choose from follow few games move by move; else they are drawn like those that measure.
+    """
+    club, count = Club.founded(20, seed), pairs + held_out
+    rng = np.random.default_rng([seed, 71])
+    games = [
+        club.play(SIZE, max_moves(SIZE), int(rng.integers(6)), (0.1, 1.0)[g % 2], int(rng.integers(2**31))).boards
+        for g in range(GAMES)
+    ]
+    pool = pool_boards({"club": games})
+    a, b = draw_pairs(pool, count, seed)
+    color = rng.choice(np.array([1, 2], np.int8), count)
+    if copies:
+        a[:pairs], b[:pairs], color[:pairs] = _move_by_move(pool, pairs, rng)
+    seen = impressions(pool.states).astype(np.float64)
+    sign = np.where(color == BLACK, 1, -1)[:, None]
+    sides = [sign * seen[a], sign * seen[b]]
+    chances = expit((sides[0] - sides[1]) @ club.tastes.T / club.noise)
     if wide:
-        states = drawn.pool.states
-        planes = sided_planes(states[drawn.a], drawn.color) - sided_planes(states[drawn.b], drawn.color)
-        points = [planes[:, 0] - planes[:, 1], planes[:, 2], planes[:, 3]]
-        features = np.concatenate([features, *(plane.reshape(len(features), -1) for plane in points)], 1)
-    return World(_of_spread_one(features), drawn.chances, pairs)
+        sides = [
+            np.concatenate([noticed, _points(pool.states[rows], color)], 1)
+            for noticed, rows in zip(sides, (a, b), strict=True)
+        ]
+    return World.of_features(*sides, chances, pairs)
+
+
+def _points(states: np.ndarray, color: np.ndarray) -> np.ndarray:
+    planes = sided_planes(states, color)
+    shown = np.stack([planes[:, 0] - planes[:, 1], planes[:, 2], planes[:, 3]], 1)
+    return shown.reshape(len(states), -1)
 
 
 def poems(pairs: int, held_out: int, seed: int, wide: bool) -> World:
@@ -118,19 +113,12 @@ def poems(pairs: int, held_out: int, seed: int, wide: bool) -> World:
     used, rows = np.unique(drawn, return_inverse=True)
     rows = rows.reshape(drawn.shape)
     seen = impressions_of([prompts[i] for i in used], [texts[i] for i in used])
-    differences = seen[rows[:, 0]] - seen[rows[:, 1]]
-    chances = expit(differences @ Readership.founded(50, seed).tastes.T)
-    features = differences
+    chances = expit((seen[rows[:, 0]] - seen[rows[:, 1]]) @ Readership.founded(50, seed).tastes.T)
     if wide:
-        words = np.stack([_word_classes(texts[i]) for i in used])
-        features = np.concatenate([features, words[rows[:, 0]] - words[rows[:, 1]]], 1)
-    return World(_of_spread_one(features), chances, pairs)
+        seen = np.concatenate([seen, np.stack([_word_classes(texts[i]) for i in used])], 1)
+    return World.of_features(seen[rows[:, 0]], seen[rows[:, 1]], chances, pairs)
 
 
 def _word_classes(text: str) -> np.ndarray:
     classes = [zlib.crc32(word.encode()) % WORDS for word in text.split()]
     return np.bincount(classes, minlength=WORDS).astype(np.float64)
-
-
-def _of_spread_one(features: np.ndarray) -> np.ndarray:
-    return features / features.std(0).clip(1e-6)
