@@ -118,7 +118,7 @@ def adopt(store: ComparisonStore, comparisons: int, spare: int) -> Labelling:
             f"UPDATE pairs SET taken = wanted WHERE id <= {comparisons // WANTED}",
             "INSERT INTO members (project_id, rater, joined, given) SELECT 1, name, '2026', 100000000 FROM raters",
         ):
-            connection.exec_driver_sql(statement)
+            connection.execute(sa.text(statement))
     with store.database.writing() as connection:
         connection.execute(sa.text("ANALYZE"))
         assert connection.scalar(sa.select(sa.func.count()).select_from(schema.places)) == comparisons

@@ -110,7 +110,9 @@ def undo(connection: Connection, asking: Asking) -> int | None:
     # The lower pair first: whoever changes two pairs takes them in this order.
     concerned = sorted({place.pair_id} | ({other.pair_id} if other else set()))
     query = sa.select(_pairs.id, schema.is_wanted.label("wanted")).where(_pairs.id.in_(concerned))
-    wanted = {row.id: row.wanted for row in connection.execute(query.order_by(_pairs.id).with_for_update())}
+    wanted = {
+        row.id: row.wanted for row in connection.execute(query.order_by(_pairs.id).with_for_update(key_share=True))
+    }
     if judgement.preferred == "skipped" and place.kind == "pair":
         if not wanted[place.pair_id]:
             return None

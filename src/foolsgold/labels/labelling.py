@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import math
+import random
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -179,14 +181,19 @@ class Labelling:
         if expired:
             with self._database.writing(durable=False) as connection:
                 places.release_expired(connection, self.id, asking.now)
-        with self._database.writing(durable=False) as connection:
-            given = access.lock_member(self._database, connection, self.id, rater, asking.now)
-            place_id = places.open_place(connection, asking)
-            if place_id is None:
-                place_id = places.reopen_released(connection, asking)
-            if place_id is None:
-                place_id = places.new_place(connection, asking, given)
-            return None if place_id is None else self._place(connection, place_id)
+        while True:
+            with self._database.writing(durable=False) as connection:
+                given = access.lock_member(self._database, connection, self.id, rater, asking.now)
+                place_id = places.open_place(connection, asking)
+                if place_id is None:
+                    place_id = places.reopen_released(connection, asking)
+                if place_id is None:
+                    place_id = places.new_place(connection, asking, given)
+                if place_id is not None:
+                    return self._place(connection, place_id)
+                if places.count_left(connection, asking) == 0:
+                    return None
+            time.sleep(random.uniform(0.002, 0.02))  # others are at all that is left: one may be free again
 
     def judge(
         self,

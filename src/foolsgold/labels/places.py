@@ -76,7 +76,7 @@ _RELEASED = (
     .where(OWN, schema.is_released, (_places.kind != "pair") | schema.is_wanted)
     .order_by(_places.number)
     .limit(1)
-    .with_for_update()
+    .with_for_update(skip_locked=True, key_share=True)
 )
 
 
@@ -85,13 +85,15 @@ def _had(kind: Kind) -> sa.ColumnElement[bool]:
     return sa.exists().where(_places.pair_id == _pairs.id, _places.rater == _RATER, _places.kind == kind)
 
 
+# Pairs that others are at are passed over: PostgreSQL keeps a row locked that it waited for in vain, and two raters
+# with a row each would wait for the other's.
 _WANTED = (
     sa.select(_pairs.id)
     .where(_pairs.project_id == _PROJECT, schema.is_wanted, ~_had("pair"))
     .order_by(_pairs.priority.desc(), _pairs.taken, _pairs.shuffled)
     .limit(1)
+    .with_for_update(skip_locked=True, key_share=True)
 )
-_WANTED_NOW, _WANTED_SOON = _WANTED.with_for_update(skip_locked=True), _WANTED.with_for_update()
 _UNSEEN_CHECK = (
     sa.select(_pairs.id)
     .where(_pairs.project_id == _PROJECT, schema.is_check, ~_had("check"))
@@ -161,16 +163,16 @@ def reopen_released(connection: Connection, asking: Asking) -> int | None:
 
 
 def new_place(connection: Connection, asking: Asking, given: int) -> int | None:
-    """Hand out a pair the rater has not had, or now and then a check or a repeat; None where no pair is left.
+    """Hand out a pair the rater has not had, or now and then a check or a repeat.
+
+    None where no pair is left, or others are just being handed or giving back all that are.
 
     What comes, and on which side, follows from the project's seed, the rater and how many places they were `given`.
     """
     number = given + 1
     draw = random.Random(f"{asking.seed}/{asking.rater}/{number}")
     swapped, share, which = draw.random() < 0.5, draw.random(), draw.random()
-    pair_id = connection.scalar(_WANTED_NOW, asking.names)
-    if pair_id is None:  # all that are left are perhaps just being handed out or given back
-        pair_id = connection.scalar(_WANTED_SOON, asking.names)
+    pair_id = connection.scalar(_WANTED, asking.names)
     if pair_id is None:
         return None
     kind: Kind = "pair"
