@@ -103,7 +103,9 @@ def test_rlhf_has_a_price_on_kl_and_may_stop_early(vibe, priced, answer):
     figures = {each.name: each.value for each in verdict.figures}
     best = max(*vibe, *priced)
     assert figures["the verifier's lead over the best stop"] == pytest.approx(100 * (UP[-1] - best), abs=1)
-    assert figures["the same, KL priced: end less peak"] == pytest.approx(100 * (priced[-1] - max(priced)), abs=1)
+    assert figures["RL on the reward model, KL priced: end less peak"] == pytest.approx(
+        100 * (priced[-1] - max(priced)), abs=1
+    )
 
 
 def test_a_course_is_paired_by_problem():

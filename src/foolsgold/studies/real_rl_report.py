@@ -73,7 +73,7 @@ def story(measured: Measured, plan: ProblemsPlan) -> list[str]:
         "pass.",
         f"Comparisons. {plan.reviewers} simulated reviewers look at two answers of the policy to one problem and run "
         f"neither; where one passes and the other does not, they prefer it in {agree:.0f} % of pairs. A reward model, "
-        f"the policy with a head, learns {plan.comparisons:,} of the comparisons.",
+        f"the policy with a head, learns {plan.comparisons:,} of the comparisons, or as many as there are.",
         f"RL. {arm.steps} steps of {arm.method.upper()}, {arm.prompts} problems by {arm.samples} answers, learning "
         f"rate {arm.learning_rate:g}: once paid by the verifier"
         f"{', the share of checks passed counting' if arm.partial else ''}, once by the reward model, and once by the "
@@ -87,7 +87,7 @@ def story(measured: Measured, plan: ProblemsPlan) -> list[str]:
     ]
 
 
-LABELS = ("RL on verifier", "RL on reward model", "the same, KL priced")
+LABELS = ("RL on verifier", "RL on reward model", "reward model, KL priced")
 COLORS = ("blue", "vermillion", "purple")
 
 

@@ -22,7 +22,10 @@ def judge(measured: Measured) -> Verdict:
     """Hold the claim against the figures."""
     real, vibe, priced = measured.on_verifier, measured.on_reviewers, measured.on_priced
     gain, late, fall = _moves("RL on the verifier", real)
-    vibe_moves, priced_moves = _moves("RL on the reward model", vibe), _moves("the same, KL priced", priced)
+    vibe_moves, priced_moves = (
+        _moves("RL on the reward model", vibe),
+        _moves("RL on the reward model, KL priced", priced),
+    )
     lead = _points("the verifier's lead at the end", measured.lead)
     lead_priced = _points("the verifier's lead at the end, KL priced", measured.lead_over_priced)
     stopped = _points("reward model, best stop of both: less start", measured.stopped_gain, "found with the verifier")
@@ -56,9 +59,9 @@ def judge(measured: Measured) -> Verdict:
             _of("RL on the reward model: at the end", vibe.end),
             *vibe_moves,
             _points("RL on the reward model: best stop less start", vibe.rise),
-            _of("the same, KL priced: at the end", priced.end),
+            _of("RL on the reward model, KL priced: at the end", priced.end),
             *priced_moves,
-            _points("the same, KL priced: best stop less start", priced.rise),
+            _points("RL on the reward model, KL priced: best stop less start", priced.rise),
             Figure("price of KL", measured.priced.price, None, None, 1, "SD a nat", "set before RL, without verifier"),
             stopped,
             lead,
