@@ -117,7 +117,7 @@ class Materials:
 def fitted(cell: Cell, here: Path, given: Materials, tick: Callable[[str], Callable[[int, int], None]]) -> CellHeads:
     """All models with several heads, taken from the cell's folder where they are there."""
     crowd, groups = cell.crowd, len(cell.crowd.tastes)
-    loop = replace(decaying_loop(cell.steps, 5e-4, cell.seed, weight_decay=0.01), dtype=given.dtype)
+    loop = replace(decaying_loop(cell.steps, cell.learning_rate, cell.seed, weight_decay=0.01), dtype=given.dtype)
     settings = HeadSettings(loop)
 
     def kept(name: str, heads: int, fit: Callable[[Heads, Path], np.ndarray | None]) -> tuple[Heads, np.ndarray | None]:

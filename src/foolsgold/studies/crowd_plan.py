@@ -78,6 +78,7 @@ class Cell:
     comparisons: int
     steps: int
     """Of each reward model's fit."""
+    learning_rate: float = 5e-4
     layers: int = 2
     """Of the policy's trunk, the first ones, in reward models of texts."""
     raters: int = 50
@@ -157,6 +158,8 @@ def cells(world: World, size: Size, seed: int) -> tuple[Cell, ...]:
     """The draws, those of the minority of one in ten first."""
     crowds = CROWDS[world][:1] if size == "s" else CROWDS[world]
     usual = Cell("", crowds[0], 0, comparisons=4_000, steps=125)
+    if world == "go":  # a smaller network, from nothing
+        usual = replace(usual, steps=400, learning_rate=2e-3)
     return tuple(
         replace(usual, name=f"{crowd.name}-{number}".replace(" ", "-"), crowd=crowd, seed=1000 * seed + number)
         for crowd in crowds

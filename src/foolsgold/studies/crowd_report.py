@@ -11,7 +11,7 @@ from foolsgold.audit.drawing import Curve, Mark, Panel, curves_svg
 from foolsgold.audit.figures import above, below, share
 from foolsgold.audit.report import Plot, Prose, Section
 from foolsgold.audit.tables import Comparison, cell
-from foolsgold.audit.verdict import Answer, Figure, Verdict, shown
+from foolsgold.audit.verdict import Answer, Figure, Verdict
 from foolsgold.objectives.statistics import mean_interval
 from foolsgold.studies.crowd_arm import RLResult
 from foolsgold.studies.crowd_cell import GROUPS, LEADS, RATERS, TRUTH
@@ -78,24 +78,26 @@ def _figure(name: str, found: Estimate) -> Figure:
     low, high = found.interval
     if low != low:
         return Figure(name, found.value, None, None, found.n, "%")
-    return Figure(name, found.value, low, high, found.n, "%", "t over draws")
+    # Student's interval of a few draws may reach beyond what a share can be.
+    return Figure(name, found.value, max(low, 0.0), min(high, 1.0), found.n, "%", "t over draws")
 
 
 def _points(name: str, found: Estimate) -> Figure:
     """A difference of two shares."""
-    figure = _figure(name, found)
-    low, high = (None if end is None else 100 * end for end in (figure.low, figure.high))
-    return Figure(name, 100 * figure.value, low, high, figure.n, "points", figure.note)
+    low, high = (None if end != end else 100 * end for end in found.interval)
+    return Figure(name, 100 * found.value, low, high, found.n, "points", "t over draws")
 
 
 def _shown(found: Estimate) -> str:
-    parts = shown(_figure("", found))
-    return f"{parts.value} {parts.interval}".strip()
+    return _cell(found)
 
 
 def _cell(found: Estimate, unit: str = "%") -> str:
-    low, high = found.interval
-    return cell(found.value, low, high, unit)
+    # To a tenth of a per cent: three draws that are nearly alike are luck, not precision.
+    low, high = (round(end, 3) for end in found.interval)
+    if unit == "%":
+        low, high = max(low, 0.0), min(high, 1.0)
+    return cell(round(found.value, 3), low, high, unit)
 
 
 def sections(measured: Sequence[CrowdMeasured], trained: Sequence[RLResult], plan: CrowdPlan) -> list[Section]:
@@ -169,8 +171,8 @@ def _row(label: str, crowd: CrowdMeasured, rule: str, who: str, kl: float = MAIN
     groups = [f"group {g}" for g in range(len(crowd.crowd.tastes))]
     names = ["satisfied", *groups, "worst group", "better off"]
     cells = [_cell(crowd.figure(name, rule, who, kl)) for name in names]
-    if rule == START:
-        cells[-1] = "–"
+    if rule == START:  # a quarter by what satisfied means; nobody fares better than there
+        cells = [cell(round(crowd.figure(name, rule, who, kl).value, 3), unit="%") for name in names[:-1]] + ["–"]
     return [label, *cells, _cell(crowd.figure("gold", rule, who, kl), "")]
 
 

@@ -41,7 +41,7 @@ ONE_IN_TEN = "a minority of one in ten"
 CROWDS = {
     "poems": (
         Crowd(ONE_IN_TEN, ("flowery", "plain"), (0.9, 0.1)),
-        Crowd("three tastes", ("colourful", "tender", "plain"), (0.45, 0.35, 0.2)),
+        Crowd("three tastes", ("flowery", "tender", "plain"), (0.45, 0.35, 0.2)),
         Crowd("one taste", ("flowery",), (1.0,)),
     ),
     "go": (
@@ -55,8 +55,7 @@ CROWDS = {
 POEM_TASTES = {
     "flowery": np.array([0.5, 1.0, 1.0, 0.5, 0.3, 0.4, -0.5]),
     "plain": np.array([0.5, -0.8, -0.8, 0.5, 0.5, -0.8, -0.5]),
-    "colourful": np.array([0.5, 1.4, -0.3, 0.2, 0.3, 0.3, -0.5]),
-    "tender": np.array([0.3, -0.2, 1.4, 0.5, 0.3, 0.0, -0.5]),
+    "tender": np.array([0.3, -0.4, 1.4, 0.5, 0.3, 0.0, -0.5]),
 }
 """Weights in the order of `environments.poems.readers.IMPRESSIONS`, for differences of its `ORDINARY_SPREAD`."""
 
