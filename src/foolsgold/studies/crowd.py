@@ -50,7 +50,7 @@ class CrowdStudy:
             for each in measured:
                 _ = each.outcomes
         self._log(measured, trained)
-        verdict = judge(measured, plan.world)
+        verdict = judge(measured, trained)
         verdict.write(path / "verdict.json")
         seed = (plan.poems or plan.go).seed  # type: ignore[union-attr]
         command = f"foolsgold run {STUDY} --world {plan.world} --size {plan.size} --seed {seed}"

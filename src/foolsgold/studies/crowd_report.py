@@ -27,7 +27,7 @@ GOLD = {"poems": "the critic's gold", "go": "games won"}
 MAXMIN = "worst group"
 
 
-def judge(measured: Sequence[CrowdMeasured], world: World) -> Verdict:
+def judge(measured: Sequence[CrowdMeasured], trained: Sequence[RLResult]) -> Verdict:
     """Hold the claim against the figures of the crowd with a minority of one in ten."""
     crowd = measured[0]
     smallest = len(crowd.crowd.tastes) - 1
@@ -69,8 +69,28 @@ def judge(measured: Sequence[CrowdMeasured], world: World) -> Verdict:
         _figure("… its calibration error on the minority", crowd.calibration_error(LEADS[0], smallest)),
         _figure("a head a group foretells the minority", crowd.accuracy(LEADS[1], smallest)),
         _figure("raters whom EM put among their like", crowd.rightly_grouped),
+        *_of_rl(trained),
     ]
     return Verdict("crowd", CLAIM, answer, sentence, tuple(rows))
+
+
+def _of_rl(trained: Sequence[RLResult]) -> list[Figure]:
+    """The minority's satisfaction by RL on each rule, as far as all arms came."""
+    level = shared_kl(trained)
+    found = []
+    for result in trained:
+        values = at_kl(result, level)[-1]
+        if values.size:
+            name = f"RL on “{result.arm.rule}”: satisfied in the minority at {level:.1f} nats"
+            found.append(
+                Figure(name, float(values.mean()), *_inside(values), len(values), "%", "over prompts, one draw")
+            )
+    return found
+
+
+def shared_kl(trained: Sequence[RLResult]) -> float:
+    """Nats that every arm reached."""
+    return min((float(result.kl.max()) for result in trained), default=0.0)
 
 
 def _figure(name: str, found: Estimate) -> Figure:
@@ -93,11 +113,12 @@ def _shown(found: Estimate) -> str:
 
 
 def _cell(found: Estimate, unit: str = "%") -> str:
-    # To a tenth of a per cent: three draws that are nearly alike are luck, not precision.
-    low, high = (round(end, 3) for end in found.interval)
-    if unit == "%":
-        low, high = max(low, 0.0), min(high, 1.0)
-    return cell(round(found.value, 3), low, high, unit)
+    """To a tenth of a per cent, or a thousandth: draws that are nearly alike are luck, not precision."""
+    low, high = found.interval
+    if unit != "%":
+        return (f"{found.value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low == low else "")).replace("-", "−")
+    inside = f" [{100 * max(low, 0.0):.1f}, {100 * min(high, 1.0):.1f}]" if low == low else ""
+    return f"{100 * found.value:.1f} %{inside}"
 
 
 def sections(measured: Sequence[CrowdMeasured], trained: Sequence[RLResult], plan: CrowdPlan) -> list[Section]:
@@ -172,7 +193,7 @@ def _row(label: str, crowd: CrowdMeasured, rule: str, who: str, kl: float = MAIN
     names = ["satisfied", *groups, "worst group", "better off"]
     cells = [_cell(crowd.figure(name, rule, who, kl)) for name in names]
     if rule == START:  # a quarter by what satisfied means; nobody fares better than there
-        cells = [cell(round(crowd.figure(name, rule, who, kl).value, 3), unit="%") for name in names[:-1]] + ["–"]
+        cells = [f"{100 * crowd.figure(name, rule, who, kl).value:.1f} %" for name in names[:-1]] + ["–"]
     return [label, *cells, _cell(crowd.figure("gold", rule, who, kl), "")]
 
 
@@ -264,21 +285,20 @@ def discord(measured: Sequence[CrowdMeasured]) -> Comparison:
 
 
 def by_rl(trained: Sequence[RLResult]) -> Comparison:
-    """What RL made of three rules, at its end and at the main KL."""
-    tastes = trained[0].arm.cell.crowd.tastes
+    """What RL made of three rules: at the main KL, as far as all came, and at the end of each."""
+    tastes, levels = trained[0].arm.cell.crowd.tastes, (MAIN_KL, shared_kl(trained))
     rows = []
     for result in trained:
-        last = result.satisfied[-1]
-        at = at_kl(result, MAIN_KL)
         rows.append([
             result.arm.rule,
-            *(_mean_cell(each) for each in at),
-            *(_mean_cell(each) for each in last),
+            *(_mean_cell(each) for level in levels for each in at_kl(result, level)),
+            *(_mean_cell(each) for each in result.satisfied[-1]),
             f"{result.kl[-1]:.1f} nats",
             cell(result.evaluations[-1].gold),
         ])  # fmt: skip
     columns = [
-        "reward", *(f"{name} at {MAIN_KL:g} nat" for name in tastes), *(f"{name} at the end" for name in tastes),
+        "reward", *(f"{name} at {level:.1f} nats" for level in levels for name in tastes),
+        *(f"{name} at the end" for name in tastes),
         "KL at the end", "gold at the end",
     ]  # fmt: skip
     arm = trained[0].arm
@@ -291,7 +311,13 @@ def by_rl(trained: Sequence[RLResult]) -> Comparison:
 
 
 def _mean_cell(values: np.ndarray) -> str:
-    return cell(float(values.mean()), *mean_interval(values), "%") if values.size else "–"
+    return cell(float(values.mean()), *_inside(values), "%") if values.size else "–"
+
+
+def _inside(values: np.ndarray) -> tuple[float, float]:
+    """Interval of the mean of shares, within what a share can be."""
+    low, high = mean_interval(values)
+    return max(low, 0.0), min(high, 1.0)
 
 
 def at_kl(result: RLResult, level: float) -> np.ndarray:
