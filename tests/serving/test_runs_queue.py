@@ -1,11 +1,13 @@
 """Labels that people give to an audit: kept before they are acknowledged, counted once, and read by the audit."""
 
 import json
+import multiprocessing
 import os
 import random
-import signal
 import threading
 import time
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -140,27 +142,35 @@ def test_another_process_is_heard(tmp_path: Path) -> None:
     assert theirs.id != request.id
 
 
+PROCESSES = multiprocessing.get_context("forkserver")
+
+
+def judge_until_killed(folder: Path, seed: int, acknowledged: Connection) -> None:
+    queue, rng = AuditQueue(folder), random.Random(seed)
+    names = list(queue._requests)
+    while True:
+        name, gold = rng.choice(names), rng.randint(1, 5)
+        queue.judge("anna", name, gold, FIVE)
+        acknowledged.send((name, gold))
+
+
 def test_killed_at_any_moment_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     queue_in(tmp_path)
     names = list(AuditQueue(tmp_path)._requests)
     rng, acknowledged = random.Random(0), {}
-    for _ in range(40):
-        reading, writing = os.pipe()
-        if not (child := os.fork()):
-            queue = AuditQueue(tmp_path)
+    for kill in range(12):
+        receiving, sending = PROCESSES.Pipe(duplex=False)
+        child = PROCESSES.Process(target=judge_until_killed, args=(tmp_path, kill, sending), daemon=True)
+        child.start()
+        sending.close()
+        assert receiving.poll(60)  # at work
+        time.sleep(0.05 * rng.random())
+        child.kill()
+        child.join()
+        with suppress(EOFError):
             while True:
-                name, gold = rng.choice(names), rng.randint(1, 5)
-                queue.judge("anna", name, gold, FIVE)
-                os.write(writing, f"{name} {gold}\n".encode())
-        os.close(writing)
-        rng = random.Random(rng.random())
-        time.sleep(0.002 + 0.02 * rng.random())
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        with open(reading, "rb") as pipe:
-            for line in pipe.read().splitlines():
-                name, gold = line.decode().split()
-                acknowledged[name] = int(gold)
+                name, gold = receiving.recv()
+                acknowledged[name] = gold
         said = {name: row["gold"] for (_, name), row in _said(AuditQueue(tmp_path)).items()}
         lost = {name for name in acknowledged if said.get(name) != acknowledged[name]}
         assert len(lost) <= 1  # the one that was being judged anew when the process was killed
