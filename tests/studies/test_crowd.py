@@ -21,7 +21,8 @@ from foolsgold.studies.crowd_cell import GROUPS, TRUTH, CellResult
 from foolsgold.studies.crowd_measure import START, CrowdMeasured, Estimate, policies
 from foolsgold.studies.crowd_measure import Served as ServedUsers
 from foolsgold.studies.crowd_plan import Cell, CrowdConfig, CrowdPlan, RLArm
-from foolsgold.studies.crowd_report import at_kl, judge, sections
+from foolsgold.studies.crowd_report import judge, sections
+from foolsgold.studies.crowd_rl_report import at_kl
 from foolsgold.studies.crowd_rules import POOLED, RULES, Electorate
 from foolsgold.studies.crowd_tastes import CROWDS, Crowd, board_tastes, poem_tastes
 from foolsgold.studies.gaming_go_pipeline import GoPlan

@@ -10,13 +10,13 @@ from markupsafe import Markup
 from foolsgold.audit.drawing import Curve, Mark, Panel, curves_svg
 from foolsgold.audit.figures import above, below, share
 from foolsgold.audit.report import Plot, Prose, Section
-from foolsgold.audit.tables import Comparison, cell
+from foolsgold.audit.tables import Comparison
 from foolsgold.audit.verdict import Answer, Figure, Verdict
-from foolsgold.objectives.statistics import mean_interval
 from foolsgold.studies.crowd_arm import RLResult
 from foolsgold.studies.crowd_cell import GROUPS, LEADS, RATERS, TRUTH
 from foolsgold.studies.crowd_measure import START, CrowdMeasured, Estimate
 from foolsgold.studies.crowd_plan import MAIN_KL, CrowdPlan, World
+from foolsgold.studies.crowd_rl_report import SHOWS_RL, by_rl, minority_by_rl, rl_panels
 from foolsgold.studies.crowd_rules import ASPIRATION, CAUTIOUS, POOLED, RULES
 
 CLAIM = (
@@ -25,6 +25,8 @@ CLAIM = (
 )
 GOLD = {"poems": "the critic's gold", "go": "games won"}
 MAXMIN = "worst group"
+LABELS = {MAXMIN: "worst group (MaxMin)", "majority": "majority (Copeland)"}
+"""Rules whose names alone might be misread."""
 
 
 def judge(measured: Sequence[CrowdMeasured], trained: Sequence[RLResult]) -> Verdict:
@@ -33,18 +35,18 @@ def judge(measured: Sequence[CrowdMeasured], trained: Sequence[RLResult]) -> Ver
     smallest = len(crowd.crowd.tastes) - 1
     minority = f"group {smallest}"
     lost = _points("pooled: the minority, less the start", crowd.over_start(minority, POOLED))
-    spared = _points("worst group less pooled: the worst-off group", crowd.more("worst group", MAXMIN))
-    price = _points("worst group less pooled: all users", crowd.more("satisfied", MAXMIN))
+    spared = _points("MaxMin less pooled: the group that fares worst", crowd.more("worst group", MAXMIN))
+    price = _points("MaxMin less pooled: all users", crowd.more("satisfied", MAXMIN))
     served = _points("pooled: all users, less the start", crowd.over_start("satisfied", POOLED))
     hidden = below(lost, 0)
     decides = above(spared, 0)
     answer: Answer = "holds" if hidden and decides else "depends" if hidden or decides else "fails"
     sentence = (
-        f"At {MAIN_KL:g} nat the pooled reward model's policy satisfies {_shown(crowd.figure('satisfied', POOLED))} of "
-        f"users, {_shown(crowd.figure('satisfied', START, kl=0.0))} at the start, and of the minority "
-        f"{_shown(crowd.figure(minority, POOLED))}; the rule of the worst group, which is told nothing more than who "
-        f"said what, satisfies {_shown(crowd.figure('worst group', MAXMIN, GROUPS))} of the group that fares worst and "
-        f"{_shown(crowd.figure('satisfied', MAXMIN, GROUPS))} of all."
+        f"At {MAIN_KL:g} nat the pooled reward model's policy satisfies {_cell(crowd.figure('satisfied', POOLED))} of "
+        f"users, {100 * crowd.figure('satisfied', START, kl=0.0).value:.0f} % at the start, and of the minority "
+        f"{_cell(crowd.figure(minority, POOLED))}; the rule of the worst group (MaxMin), which is told nothing more "
+        f"than who said what, satisfies {_cell(crowd.figure('worst group', MAXMIN, GROUPS))} of the group that fares worst and "
+        f"{_cell(crowd.figure('satisfied', MAXMIN, GROUPS))} of all."
     )
     rows = [
         served,
@@ -54,43 +56,24 @@ def judge(measured: Sequence[CrowdMeasured], trained: Sequence[RLResult]) -> Ver
         spared,
         price,
         *(
-            _points(f"{rule}: satisfied users, less pooled", crowd.more("satisfied", rule))
+            _points(f"{rule} less pooled: all users", crowd.more("satisfied", rule))
             for rule in ("satisfied", "Nash", "Borda")
         ),
         *(
-            _points(f"{rule}: worst-off group, less pooled", crowd.more("worst group", rule))
+            _points(f"{rule} less pooled: the group that fares worst", crowd.more("worst group", rule))
             for rule in ("satisfied", "Nash", "Borda")
         ),
         share("minority better off by pooled than at the start", crowd.users_better_off(POOLED, group=smallest)),
-        share("… and by the rule of the worst group", crowd.users_better_off(MAXMIN, GROUPS, smallest)),
+        share("… and by MaxMin", crowd.users_better_off(MAXMIN, GROUPS, smallest)),
         _figure("pooled reward model foretells comparisons", crowd.accuracy(LEADS[0])),
         _figure("… of the minority", crowd.accuracy(LEADS[0], smallest)),
         _figure("… its calibration error", crowd.calibration_error(LEADS[0])),
         _figure("… its calibration error on the minority", crowd.calibration_error(LEADS[0], smallest)),
         _figure("a head a group foretells the minority", crowd.accuracy(LEADS[1], smallest)),
         _figure("raters whom EM put among their like", crowd.rightly_grouped),
-        *_of_rl(trained),
+        *minority_by_rl(trained),
     ]
     return Verdict("crowd", CLAIM, answer, sentence, tuple(rows))
-
-
-def _of_rl(trained: Sequence[RLResult]) -> list[Figure]:
-    """The minority's satisfaction by RL on each rule, as far as all arms came."""
-    level = shared_kl(trained)
-    found = []
-    for result in trained:
-        values = at_kl(result, level)[-1]
-        if values.size:
-            name = f"RL on “{result.arm.rule}”: satisfied in the minority at {level:.1f} nats"
-            found.append(
-                Figure(name, float(values.mean()), *_inside(values), len(values), "%", "over prompts, one draw")
-            )
-    return found
-
-
-def shared_kl(trained: Sequence[RLResult]) -> float:
-    """Nats that every arm reached."""
-    return min((float(result.kl.max()) for result in trained), default=0.0)
 
 
 def _figure(name: str, found: Estimate) -> Figure:
@@ -106,10 +89,6 @@ def _points(name: str, found: Estimate) -> Figure:
     """A difference of two shares."""
     low, high = (None if end != end else 100 * end for end in found.interval)
     return Figure(name, 100 * found.value, low, high, found.n, "points", "t over draws")
-
-
-def _shown(found: Estimate) -> str:
-    return _cell(found)
 
 
 def _cell(found: Estimate, unit: str = "%") -> str:
@@ -129,17 +108,16 @@ def sections(measured: Sequence[CrowdMeasured], trained: Sequence[RLResult], pla
         found += [by_rule(crowd, plan.world), Plot(f"More or less KL: {crowd.crowd.name}", curves(crowd), SHOWS_KL)]
     found += [by_voters(several[0]), hides(measured), discord(measured)]
     if trained:
-        found += [by_rl(trained), Plot("RL on three rules", curves_svg(rl_panels(trained, several[0])), SHOWS_RL)]
+        found += [
+            by_rl(trained),
+            Plot("RL on three rules, step by step", curves_svg(rl_panels(trained)), SHOWS_RL),
+        ]
     return found
 
 
 SHOWS_KL = (
     "Left all users, right the group that fares worst, against how far the policy went; the mean over draws of the "
     "crowd. Rules add up the groups that EM found. The line is what the start gives."
-)
-SHOWS_RL = (
-    "Share of (user, poem) that satisfies against the root of KL, as far as RL came in the same number of steps; bands "
-    "are 95 % intervals over prompts."
 )
 
 
@@ -158,8 +136,8 @@ def story(measured: Sequence[CrowdMeasured], plan: CrowdPlan) -> list[str]:
     return [
         f"A small policy makes {what}. {first.raters} raters compare {first.comparisons:,} pairs of them; each likes "
         f"what raters of one taste like, more or less. Crowds: {tastes}. In the first one what a mean user of the "
-        f"minority likes correlates by {against[0, -1]:+.2f} with what one of the majority likes, among candidates of "
-        "one prompt.",
+        f"minority likes correlates by {_signed(against[0, -1])} with what one of the majority likes, among "
+        "candidates of one prompt.",
         "Reward models of the same trunk learn from the same comparisons: one for all (Bradley and Terry); a head a "
         "group, raters being put into groups by EM from nothing but what they said; a head a rater, shrunk towards the "
         "rest; a mean and a spread, which sees no names.",
@@ -174,10 +152,14 @@ def story(measured: Sequence[CrowdMeasured], plan: CrowdPlan) -> list[str]:
     ]
 
 
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
 def by_rule(crowd: CrowdMeasured, world: World) -> Comparison:
     """Who is satisfied by which rule at the main KL."""
     rows = [_row("the start", crowd, START, "", 0.0), _row("pooled reward model", crowd, POOLED, "")]
-    rows += [_row(name, crowd, name, GROUPS) for name in RULES]
+    rows += [_row(LABELS.get(name, name), crowd, name, GROUPS) for name in RULES]
     rows.append(_row(CAUTIOUS, crowd, CAUTIOUS, ""))
     columns = ["rule", "all users", *crowd.crowd.tastes, "worst group", "better off", GOLD[world]]
     intro = (
@@ -282,64 +264,3 @@ def discord(measured: Sequence[CrowdMeasured]) -> Comparison:
         "far raters truly differ."
     )
     return Comparison("Discord, without names and with them", columns, rows, intro)
-
-
-def by_rl(trained: Sequence[RLResult]) -> Comparison:
-    """What RL made of three rules: at the main KL, as far as all came, and at the end of each."""
-    tastes, levels = trained[0].arm.cell.crowd.tastes, (MAIN_KL, shared_kl(trained))
-    rows = []
-    for result in trained:
-        rows.append([
-            result.arm.rule,
-            *(_mean_cell(each) for level in levels for each in at_kl(result, level)),
-            *(_mean_cell(each) for each in result.satisfied[-1]),
-            f"{result.kl[-1]:.1f} nats",
-            cell(result.evaluations[-1].gold),
-        ])  # fmt: skip
-    columns = [
-        "reward", *(f"{name} at {level:.1f} nats" for level in levels for name in tastes),
-        *(f"{name} at the end" for name in tastes),
-        "KL at the end", "gold at the end",
-    ]  # fmt: skip
-    arm = trained[0].arm
-    intro = (
-        f"{arm.steps} steps of RLOO, {arm.prompts} prompts by {arm.samples} poems, no price on KL, on one draw of the "
-        "crowd; satisfied users by taste, with 95 % intervals over prompts. The worst group's reward has the weights "
-        f"that are best at {MAIN_KL:g} nat; “satisfied” pays the share of raters whose bar a poem reaches."
-    )
-    return Comparison("RL on three rules", columns, rows, intro)
-
-
-def _mean_cell(values: np.ndarray) -> str:
-    return cell(float(values.mean()), *_inside(values), "%") if values.size else "–"
-
-
-def _inside(values: np.ndarray) -> tuple[float, float]:
-    """Interval of the mean of shares, within what a share can be."""
-    low, high = mean_interval(values)
-    return max(low, 0.0), min(high, 1.0)
-
-
-def at_kl(result: RLResult, level: float) -> np.ndarray:
-    """`[G, P]`, when the arm first came to `level` nats, between evaluations by the root of KL; `[G, 0]` if never."""
-    root, wanted = np.sqrt(result.kl), level**0.5
-    beyond = np.flatnonzero(root >= wanted)
-    if not len(beyond) or beyond[0] == 0:
-        return np.zeros((result.satisfied.shape[1], 0))
-    k = int(beyond[0])
-    part = (wanted - root[k - 1]) / (root[k] - root[k - 1])
-    return (1 - part) * result.satisfied[k - 1] + part * result.satisfied[k]
-
-
-def rl_panels(trained: Sequence[RLResult], crowd: CrowdMeasured) -> list[Panel]:
-    """Each group's satisfaction along RL."""
-    panels = []
-    for g, taste in enumerate(crowd.crowd.tastes):
-        found = []
-        for result in trained:
-            order = np.argsort(result.kl, kind="stable")
-            values = result.satisfied[order, g]
-            low, high = np.array([mean_interval(each) for each in values]).T
-            found.append(Curve(result.arm.rule, np.sqrt(result.kl[order]), values.mean(1), low, high))
-        panels.append(Panel(f"users of the taste “{taste}”", "√KL", "satisfied", found, percent=True))
-    return panels
