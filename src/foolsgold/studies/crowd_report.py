@@ -45,8 +45,8 @@ def judge(measured: Sequence[CrowdMeasured], trained: Sequence[RLResult]) -> Ver
         f"At {MAIN_KL:g} nat the pooled reward model's policy satisfies {_cell(crowd.figure('satisfied', POOLED))} of "
         f"users, {100 * crowd.figure('satisfied', START, kl=0.0).value:.0f} % at the start, and of the minority "
         f"{_cell(crowd.figure(minority, POOLED))}; the rule of the worst group (MaxMin), which is told nothing more "
-        f"than who said what, satisfies {_cell(crowd.figure('worst group', MAXMIN, GROUPS))} of the group that fares worst and "
-        f"{_cell(crowd.figure('satisfied', MAXMIN, GROUPS))} of all."
+        f"than who said what, satisfies {_cell(crowd.figure('worst group', MAXMIN, GROUPS))} of the group that fares "
+        f"worst and {_cell(crowd.figure('satisfied', MAXMIN, GROUPS))} of all."
     )
     rows = [
         served,
