@@ -234,3 +234,39 @@ def test_an_export_trains_a_reward_model(tmp_path, monkeypatch):
     )
     cli.main()
     assert list(Path("runs").glob("reward-*/model/model.safetensors"))
+
+
+@pytest.fixture
+def waiting(tmp_path):
+    """A project of which each pair has a number, candidate a the longer by it."""
+    place = tmp_path / "project.sqlite"
+    with open_store(place) as store:
+        pairs = [Pair("p", "x" * (20 + n), "x" * 20) for n in range(1, 6)]
+        Labelling.create(store, "poems", "Which?").add_pairs(pairs)
+    (tmp_path / "lengths.py").write_text(
+        "def longer(prompts, completions, **columns): return [len(c) / 9 for c in completions]\n"
+        "def shorter(prompts, completions, **columns): return [-len(c) / 9 for c in completions]\n"
+    )
+    return place
+
+
+def test_what_models_differ_about_most_comes_first(tmp_path, waiting, capsys):
+    models = [f"{tmp_path / 'lengths.py'}:{name}" for name in ("longer", "shorter")]
+    labels("prioritise", waiting, "--project", "poems", "--batch", 2, "--strategy", "disagreement", "--reward", *models)
+    assert capsys.readouterr().out.startswith("2 pairs come first, by disagreement")
+    with open_store(waiting) as store:
+        place = Labelling.open(store, "poems").next_place("anna")
+        assert max(len(place.left), len(place.right)) == 25
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("--reward", "a", "b", "--project", "stories"), "no project 'stories'"),
+        (("--reward", "a", "--project", "poems"), "two models or more"),
+        (("--reward", "a", "b", "--project", "poems", "--batch", "0"), "at least 1"),
+    ],
+)
+def test_priorities_that_cannot_be_set(waiting, settings, said):
+    with pytest.raises(UserError, match=said):
+        labels("prioritise", waiting, *settings)

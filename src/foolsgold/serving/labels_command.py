@@ -147,22 +147,56 @@ class AgreementCommand:
     """Of the bootstrap."""
 
 
-LabelsCommand = ImportCommand | ExportCommand | AggregateCommand | AgreementCommand
+@dataclass(frozen=True, kw_only=True)
+class PrioritiseCommand:
+    """Let a labelling project hand out next the pairs from whose judgement reward models would learn most.
+
+    The models are fitted to the same comparisons from other seeds; where they differ there is something to learn. Fit
+    them anew and repeat as judgements come in.
+
+    examples:
+      foolsgold labels prioritise labels.sqlite --project poems --reward rm-0/model rm-1/model rm-2/model
+      foolsgold labels prioritise labels.sqlite --project poems --reward rm-0/model rm-1/model --strategy disagreement
+    """
+
+    store: Positional[str]
+    """File of the store, or the URL of a PostgreSQL database."""
+    project: str
+    """The labelling project."""
+    reward: tuple[str, ...]
+    """Two or more reward models: folders, names on the hub, or functions as in rewards.py:brevity."""
+    strategy: Literal["information", "disagreement", "uncertainty", "uniform"] = "information"
+    """What a pair is chosen for: what its judgement is expected to tell, the models' spread, or how even it looks."""
+    batch: int = 100
+    """Pairs that come first: about as many as are judged until the next time."""
+    seed: int = 0
+    """Tells pairs of equal merit apart."""
+
+    def __post_init__(self) -> None:
+        if len(self.reward) < 2:
+            raise UserError("--reward needs two models or more: one alone never disagrees with itself")
+        if self.batch < 1:
+            raise UserError(f"--batch {self.batch}: give at least 1")
+
+
+LabelsCommand = ImportCommand | ExportCommand | AggregateCommand | AgreementCommand | PrioritiseCommand
 
 COMMANDS: dict[str, type[LabelsCommand]] = {
     "import": ImportCommand,
     "export": ExportCommand,
     "aggregate": AggregateCommand,
     "agreement": AgreementCommand,
+    "prioritise": PrioritiseCommand,
 }
 
 HELP = """usage: foolsgold labels COMMAND [settings]
 
 commands:
-  import     judgements of other programs into a store: TRL, Argilla, Label Studio, crowds, tables, SGF
-  export     a store's comparisons for other programs, and for foolsgold train reward
-  aggregate  raters who differ added up: majority, Dawid-Skene, Bradley-Terry, Crowd-BT
-  agreement  how far raters agree
+  import      judgements of other programs into a store: TRL, Argilla, Label Studio, crowds, tables, SGF
+  export      a store's comparisons for other programs, and for foolsgold train reward
+  aggregate   raters who differ added up: majority, Dawid-Skene, Bradley-Terry, Crowd-BT
+  agreement   how far raters agree
+  prioritise  the pairs that raters get next: those that teach reward models most
 
 Settings: foolsgold labels COMMAND --help
 """
@@ -191,3 +225,7 @@ def main(command: LabelsCommand) -> None:
             from foolsgold.serving.labels_agreement import agreement
 
             agreement(command)
+        case PrioritiseCommand():
+            from foolsgold.serving.labels_prioritise import prioritise_project
+
+            prioritise_project(command)
