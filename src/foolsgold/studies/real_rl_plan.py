@@ -36,8 +36,8 @@ class Table:
 
 TABLE: dict[World, Table] = {
     "java": Table(finetuning_s=0.1, rl_s=3.6, max_new_tokens=112),
-    "code": Table(finetuning_s=0.05, rl_s=2.1, max_new_tokens=96),
-    "annotations": Table(finetuning_s=0.05, rl_s=0.8, max_new_tokens=32, layers=3, vocabulary=300),
+    "code": Table(finetuning_s=0.05, rl_s=2.7, max_new_tokens=96),
+    "annotations": Table(finetuning_s=0.04, rl_s=1.0, max_new_tokens=32, layers=3, vocabulary=300),
 }
 
 
