@@ -159,7 +159,7 @@ def cells(world: World, size: Size, seed: int) -> tuple[Cell, ...]:
     crowds = CROWDS[world][:1] if size == "s" else CROWDS[world]
     usual = Cell("", crowds[0], 0, comparisons=4_000, steps=125)
     if world == "go":  # a smaller network, from nothing
-        usual = replace(usual, steps=200, learning_rate=2e-3)
+        usual = replace(usual, steps=400, learning_rate=2e-3)
     return tuple(
         replace(usual, name=f"{crowd.name}-{number}".replace(" ", "-"), crowd=crowd, seed=1000 * seed + number)
         for crowd in crowds
