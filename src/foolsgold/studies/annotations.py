@@ -27,7 +27,7 @@ from foolsgold.studies.progress import Stages, run_and_tell
 from foolsgold.training.run_folder import RunFolder
 
 STUDY = "annotations"
-VERSION = 1
+VERSION = 2
 HOUDINI_S = 60.0
 """Never needed: a program takes it a fifth of a second, and a busy machine must not change the result."""
 
