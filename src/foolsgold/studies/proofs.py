@@ -40,7 +40,7 @@ from foolsgold.studies.proofs_report import judge, sections
 from foolsgold.training.run_folder import RunFolder
 
 STUDY = "proofs"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class Table:
     """Expansions of a search of a held-out theorem at most."""
 
 
-TABLE: dict[Tool, Table] = {"coq": Table(3.0, 128), "lean": Table(10.0, 64)}
+TABLE: dict[Tool, Table] = {"coq": Table(1.0, 128), "lean": Table(6.0, 64)}
 """Lean as WebAssembly takes some 50 times as long for a tactic, and one Lean does the work of two processes."""
 
 
@@ -71,14 +71,16 @@ class Plan:
     def of(cls, tool: Tool, minutes: float, seed: int) -> Plan:
         """By the table and not by the clock, so that a plan gives the same numbers whatever else the machine does."""
         part = min(1.0, minutes / 10)
+        # Short runs spend more of their time on the start: where it proves nothing, RL has nothing to pay.
+        start = min(1.0, minutes / 6)
         return cls(
             minutes=minutes,
             seed=seed,
             tool=tool,
-            students=max(400, round(1_500 * part)),  # with less, the start proves nothing, and RL has nothing to pay
-            finetuning_steps=max(300, round(500 * part)),
-            train=max(40, round(400 * part)),
-            test=GRADES * max(3, round(20 * part)),
+            students=max(400, round(5_000 * start)),
+            finetuning_steps=max(300, round(2_500 * start)),
+            train=max(40, round(800 * part)),
+            test=GRADES * max(3, round(30 * part)),
             rl_steps=max(4, round(RL_SHARE * 60 * minutes / TABLE[tool].rl_s)),
             tries=8 if part < 1 else 16,
             expansions=min(TABLE[tool].largest if minutes < 20 else 256, max(16, round(256 * part))),
