@@ -26,6 +26,10 @@ bench: $(VENV)/installed-test
 	$(BIN)/python bench/go.py
 	$(BIN)/python bench/lm.py
 	$(BIN)/python bench/audit.py
+	$(BIN)/python bench/verifiers.py
+	$(BIN)/python bench/labels.py
+	$(BIN)/python bench/label_load.py
+	$(BIN)/python bench/aggregation.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
