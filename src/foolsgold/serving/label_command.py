@@ -104,8 +104,8 @@ def main(command: LabelCommand) -> None:
             print(f"administrator  {served.url}/admin#{token}")
             for labelling in labellings:
                 _print_links(command, labelling, served.url)
-            print("\nstop with Ctrl+C; links go on working when the page is served again", flush=True)
-            with suppress(KeyboardInterrupt):
+            with suppress(KeyboardInterrupt):  # from the moment on that says so
+                print("\nstop with Ctrl+C; links go on working when the page is served again", flush=True)
                 server(app, behind_proxy=command.url is not None).run(sockets=[bound])
 
 

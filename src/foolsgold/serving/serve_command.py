@@ -67,15 +67,15 @@ def main(command: ServeCommand) -> None:
         served, token = site(command.host, port, command.url), new_token()
         app = runs_app(index, served, token, labelling, cookie=f"foolsgold_serve_{port}")
         console = Console()
-        for line in (
-            f"runs in {index.root}",
-            f"to read:        {served.url}/",
-            f"to label also:  {served.url}/#token={token}",
-        ):
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
-        if not is_loopback(command.host):
-            console.print("everybody who reaches this address reads all runs", style="yellow")
         with suppress(KeyboardInterrupt):  # the way to end it
+            for line in (
+                f"runs in {index.root}",
+                f"to read:        {served.url}/",
+                f"to label also:  {served.url}/#token={token}",
+            ):
+                console.print(line, highlight=False, soft_wrap=True, markup=False)
+            if not is_loopback(command.host):
+                console.print("everybody who reaches this address reads all runs", style="yellow")
             server(app, command.behind_proxy).run(sockets=[bound])
 
 
