@@ -18,7 +18,7 @@ class Table:
     """What things take on two quiet cores (AMD EPYC, Zen 5), by which minutes become steps."""
 
     rl_s: float
-    """A step of RL, in seconds."""
+    """A step of RL, in seconds, rounded up: the machine is seldom quiet."""
     largest: int
     """Expansions of a search of a held-out theorem at most."""
 
