@@ -2,6 +2,7 @@ import json
 import math
 import os
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,7 @@ def test_going_back_to_a_step_leaves_no_step_twice(run):
     for step in range(5):
         run.log(step, loss=float(step))
     run.close()
+    time.sleep(1.1)  # TensorBoard tells the order of its files by the second that they were begun in
     with RunFolder.open(run.path, "alphago") as resumed:
         resumed.truncate_after(2)
         resumed.log(3, loss=30.0)
