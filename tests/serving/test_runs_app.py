@@ -13,11 +13,12 @@ from fastapi.testclient import TestClient
 from foolsgold.audit.gold_labels import Pool, draw_labels, read_labels, write_requests
 from foolsgold.audit.verdict import Figure, Verdict
 from foolsgold.errors import UserError
+from foolsgold.labels.access import new_token
 from foolsgold.serving.runs_app import Labelling, runs_app
 from foolsgold.serving.runs_index import RunIndex
 from foolsgold.serving.runs_queue import Scale
 from foolsgold.serving.serve_command import ServeCommand, main
-from foolsgold.serving.web_safety import new_token, site
+from foolsgold.serving.web_safety import site
 
 ORIGIN = "http://127.0.0.1:8500"
 NASTY = "<script>alert(1)</script>\ud800\u2028"

@@ -89,9 +89,10 @@ def main(command: LabelCommand) -> None:
     Raises:
       UserError: the store, the data or the port cannot be had, or the store has no project.
     """
+    from foolsgold.labels.access import new_token
     from foolsgold.labels.store import open_store
     from foolsgold.serving.labelling_app import labelling_app
-    from foolsgold.serving.web_safety import new_token, site
+    from foolsgold.serving.web_safety import site
     from foolsgold.serving.web_server import listen, server
 
     place = command.store or DEMO_STORE

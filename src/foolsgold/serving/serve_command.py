@@ -53,10 +53,11 @@ def main(command: ServeCommand) -> None:
     # The web server takes a second to load, which --help need not.
     from rich.console import Console
 
+    from foolsgold.labels.access import new_token
     from foolsgold.serving.runs_app import Labelling, runs_app
     from foolsgold.serving.runs_index import RunIndex
     from foolsgold.serving.runs_queue import Scale
-    from foolsgold.serving.web_safety import is_loopback, new_token, site
+    from foolsgold.serving.web_safety import is_loopback, site
     from foolsgold.serving.web_server import listen, server
 
     index = RunIndex(Path(command.runs).resolve())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
-import secrets
 import threading
 import time
 from collections import OrderedDict, deque
@@ -217,11 +216,6 @@ class SignIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
     token: Annotated[str, Field(max_length=TOKEN_LENGTH)]
-
-
-def new_token() -> str:
-    """256 random bits, safe in an address."""
-    return secrets.token_urlsafe(32)
 
 
 def same(token: str, other: str) -> bool:
